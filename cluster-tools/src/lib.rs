@@ -1,0 +1,1 @@
+//! The operators' hands: online over the API, offline on a data directory.

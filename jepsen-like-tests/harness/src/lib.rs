@@ -1,0 +1,1 @@
+//! Breaks clusters of real binaries from outside and checks their histories.

@@ -1,0 +1,1 @@
+//! Breaks a whole cluster from inside one seeded process.

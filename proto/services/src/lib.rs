@@ -1,0 +1,1 @@
+//! The generated gRPC service traits and clients over Engram's messages.

@@ -1,0 +1,1 @@
+//! Agrees on the order of commands and makes the log durable.

@@ -1,0 +1,1 @@
+//! The door: the etcd gRPC services, health, metrics, clocks and configuration.

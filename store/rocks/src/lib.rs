@@ -1,0 +1,1 @@
+//! The RocksDB engine under the store.

@@ -1,0 +1,1 @@
+//! The deterministic state: applies one batch at one log id and answers reads at a revision.

@@ -1,0 +1,1 @@
+//! Turns the ordered stream of applied events into gap-free streams for watchers.

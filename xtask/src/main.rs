@@ -1,0 +1,3 @@
+//! The workshop: checks and chores behind the Makefile.
+
+fn main() {}
