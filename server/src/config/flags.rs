@@ -1,0 +1,252 @@
+//! The table of every flag of etcd 3.7 and what Engram does with it.
+//!
+//! Invariant: one row per flag, names unique; the page `docs/compatibility/flags.md` is generated
+//! from this table and a test compares them. Must not know: how a value is used.
+
+/// How a flag's value is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// `true`/`false`; the flag alone means true.
+    Bool,
+    /// An unsigned 64-bit number.
+    Unsigned,
+    /// A signed 64-bit number.
+    Signed,
+    /// A duration in Go's form, for instance `1h15m`.
+    Duration,
+    /// A comma separated list of URLs.
+    Urls,
+}
+
+/// What Engram does with a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// It works; the text says what it does.
+    Honoured(&'static str),
+    /// It is accepted and has no effect; one warning with this reason is logged when it is given
+    /// with another value than its default.
+    Ignored(&'static str),
+    /// Any value but the default stops the start, with this reason.
+    Refused(&'static str),
+}
+
+/// One flag of etcd.
+#[derive(Debug, Clone, Copy)]
+pub struct Flag {
+    /// Without dashes, for instance `data-dir`.
+    pub name: &'static str,
+    /// How its value is read.
+    pub kind: Kind,
+    /// etcd's default, as text; empty when there is none.
+    pub default: &'static str,
+    /// What Engram does with it.
+    pub treatment: Treatment,
+}
+
+impl Flag {
+    /// The row of a name without dashes.
+    pub fn find(name: &str) -> Option<&'static Flag> {
+        FLAGS.iter().find(|flag| flag.name == name)
+    }
+
+    /// The environment variable of the flag, for instance `ETCD_DATA_DIR`.
+    pub fn variable(&self) -> String {
+        format!("ETCD_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+}
+
+const fn works(name: &'static str, kind: Kind, default: &'static str, what: &'static str) -> Flag {
+    Flag { name, kind, default, treatment: Treatment::Honoured(what) }
+}
+
+const fn ignored(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Flag {
+    Flag { name, kind, default, treatment: Treatment::Ignored(why) }
+}
+
+const fn refused(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Flag {
+    Flag { name, kind, default, treatment: Treatment::Refused(why) }
+}
+
+use Kind::{Bool, Duration, Signed, Text, Unsigned, Urls};
+
+const NO_DISCOVERY: &str = "discovery is not supported; give --initial-cluster";
+const NO_TLS: &str = "TLS is not supported yet";
+const NO_BBOLT: &str = "there is no bbolt file";
+const PEERS_WATCHED: &str = "peer connections are watched by HTTP/2 pings and TCP_USER_TIMEOUT";
+const NO_TRACING: &str = "distributed tracing is not there yet";
+const NO_AUTH: &str = "authentication is not there yet";
+const DIGESTS: &str = "members compare their state digest all the time";
+const OWN_STEPS: &str = "compaction works in bounded steps of its own";
+const NO_MEMBER_CHANGE: &str = "members cannot be changed yet";
+
+/// Every flag of etcd 3.7.
+#[rustfmt::skip]
+pub const FLAGS: &[Flag] = &[
+    works("name", Text, "default", "Human-readable name of this member."),
+    works("data-dir", Text, "", "Data directory; `<name>.etcd` when not given."),
+    works("wal-dir", Text, "",
+        "Directory of the Raft log; inside the data directory when not given."),
+    works("snapshot-count", Unsigned, "10000", "Log entries after which a snapshot is due."),
+    works("heartbeat-interval", Unsigned, "100", "Heartbeat interval in milliseconds."),
+    works("election-timeout", Unsigned, "1000",
+        "Election timeout in milliseconds; at least five heartbeats."),
+    ignored("initial-election-tick-advance", Bool, "true",
+        "a sole voter triggers its election at once; others wait one timeout"),
+    works("listen-peer-urls", Urls, "http://localhost:2380", "Where peers are listened to."),
+    works("listen-client-urls", Urls, "http://localhost:2379",
+        "Where clients are listened to, gRPC and HTTP on one port."),
+    refused("listen-client-http-urls", Urls, "",
+        "gRPC and HTTP share the client port; a separate HTTP listener is not supported yet"),
+    ignored("max-snapshots", Unsigned, "5", "snapshots are kept while a peer needs them"),
+    ignored("max-wals", Unsigned, "5", "log segments are recycled"),
+    ignored("memory-mlock", Bool, "false", "there is no memory-mapped database file"),
+    works("quota-backend-bytes", Signed, "0",
+        "Size of the state at which writes are refused, in bytes; 0 means 2 GiB. Reported, not yet enforced."),
+    ignored("backend-bbolt-freelist-type", Text, "map", NO_BBOLT),
+    ignored("backend-batch-interval", Duration, "0s", NO_BBOLT),
+    ignored("backend-batch-limit", Unsigned, "0", NO_BBOLT),
+    works("max-txn-ops", Unsigned, "128",
+        "Most operations in one transaction, counted through nesting."),
+    works("max-request-bytes", Unsigned, "1572864", "Largest client request in bytes."),
+    works("max-concurrent-streams", Unsigned, "4294967295",
+        "Most concurrent streams of one connection."),
+    ignored("grpc-keepalive-min-time", Duration, "5s",
+        "clients that ping often are served, not disconnected"),
+    works("grpc-keepalive-interval", Duration, "2h",
+        "How often an idle connection is pinged; 0 disables."),
+    works("grpc-keepalive-timeout", Duration, "20s",
+        "How long an answer to that ping may take; 0 disables."),
+    refused("socket-reuse-port", Bool, "false", "not supported yet"),
+    ignored("socket-reuse-address", Bool, "false", "always on"),
+    ignored("enable-grpc-gateway", Bool, "true", "the JSON gateway is not there yet"),
+    ignored("raft-read-timeout", Duration, "5s", PEERS_WATCHED),
+    ignored("raft-write-timeout", Duration, "5s", PEERS_WATCHED),
+    ignored("feature-gates", Text, "",
+        "lease checkpoints are always on; the other gates have no counterpart"),
+    works("initial-advertise-peer-urls", Urls, "http://localhost:2380",
+        "This member's peer URLs as others dial them."),
+    works("initial-cluster", Text, "", "Founding members, `name=url,name=url`."),
+    works("initial-cluster-state", Text, "new", "`new`, or `existing` for a member that joins."),
+    works("initial-cluster-token", Text, "etcd-cluster",
+        "Goes into the cluster id, so that two clusters never mix."),
+    works("advertise-client-urls", Urls, "http://localhost:2379",
+        "This member's client URLs as clients dial them."),
+    refused("discovery", Text, "", "v2 discovery is gone from etcd too"),
+    refused("discovery-token", Text, "", NO_DISCOVERY),
+    refused("discovery-endpoints", Text, "", NO_DISCOVERY),
+    refused("discovery-dial-timeout", Duration, "2s", NO_DISCOVERY),
+    refused("discovery-request-timeout", Duration, "5s", NO_DISCOVERY),
+    refused("discovery-keepalive-time", Duration, "2s", NO_DISCOVERY),
+    refused("discovery-keepalive-timeout", Duration, "6s", NO_DISCOVERY),
+    refused("discovery-insecure-transport", Bool, "true", NO_DISCOVERY),
+    refused("discovery-insecure-skip-tls-verify", Bool, "false", NO_DISCOVERY),
+    refused("discovery-cert", Text, "", NO_DISCOVERY),
+    refused("discovery-key", Text, "", NO_DISCOVERY),
+    refused("discovery-cacert", Text, "", NO_DISCOVERY),
+    refused("discovery-user", Text, "", NO_DISCOVERY),
+    refused("discovery-password", Text, "", NO_DISCOVERY),
+    refused("discovery-fallback", Text, "exit", NO_DISCOVERY),
+    refused("discovery-proxy", Text, "", NO_DISCOVERY),
+    refused("discovery-srv", Text, "", NO_DISCOVERY),
+    refused("discovery-srv-name", Text, "", NO_DISCOVERY),
+    ignored("strict-reconfig-check", Bool, "true", NO_MEMBER_CHANGE),
+    ignored("pre-vote", Bool, "true", "pre-vote is always on"),
+    works("auto-compaction-retention", Text, "0", "How much history is kept; 0 keeps all."),
+    works("auto-compaction-mode", Text, "periodic",
+        "`periodic` (a duration) or `revision` (a count)."),
+    ignored("v2-deprecation", Text, "write-only", "there is no v2 store"),
+    refused("cert-file", Text, "", NO_TLS),
+    refused("key-file", Text, "", NO_TLS),
+    refused("client-cert-auth", Bool, "false", NO_TLS),
+    refused("client-cert-file", Text, "", NO_TLS),
+    refused("client-key-file", Text, "", NO_TLS),
+    refused("client-crl-file", Text, "", NO_TLS),
+    refused("client-cert-allowed-hostname", Text, "", NO_TLS),
+    refused("trusted-ca-file", Text, "", NO_TLS),
+    refused("auto-tls", Bool, "false", NO_TLS),
+    refused("peer-cert-file", Text, "", NO_TLS),
+    refused("peer-key-file", Text, "", NO_TLS),
+    refused("peer-client-cert-auth", Bool, "false", NO_TLS),
+    refused("peer-client-cert-file", Text, "", NO_TLS),
+    refused("peer-client-key-file", Text, "", NO_TLS),
+    refused("peer-trusted-ca-file", Text, "", NO_TLS),
+    refused("peer-cert-allowed-cn", Text, "", NO_TLS),
+    refused("peer-cert-allowed-hostname", Text, "", NO_TLS),
+    refused("peer-auto-tls", Bool, "false", NO_TLS),
+    refused("self-signed-cert-validity", Unsigned, "1", NO_TLS),
+    refused("peer-crl-file", Text, "", NO_TLS),
+    refused("cipher-suites", Text, "", NO_TLS),
+    refused("tls-min-version", Text, "TLS1.2", NO_TLS),
+    refused("tls-max-version", Text, "", NO_TLS),
+    refused("peer-skip-client-san-verification", Bool, "false", NO_TLS),
+    ignored("cors", Text, "*", "there is no JSON gateway yet"),
+    refused("host-whitelist", Text, "*", "the Host header is not checked yet"),
+    refused("auth-token", Text, "simple", "authentication is not supported yet"),
+    ignored("bcrypt-cost", Unsigned, "10", NO_AUTH),
+    ignored("auth-token-ttl", Unsigned, "300", NO_AUTH),
+    ignored("enable-pprof", Bool, "false", "there is no Go runtime to profile"),
+    works("metrics", Text, "basic",
+        "`basic` or `extensive`; latency histograms are exported in both."),
+    works("listen-metrics-urls", Urls, "",
+        "More listeners for /metrics and the health paths only."),
+    ignored("logger", Text, "zap", "there is one logger"),
+    works("log-outputs", Text, "default", "`default`, `stderr`, `stdout` or a file."),
+    works("log-level", Text, "info", "debug, info, warn, error, panic or fatal."),
+    works("log-format", Text, "json", "`json` or `console`."),
+    refused("enable-log-rotation", Bool, "false",
+        "rotate the file from outside; not supported yet"),
+    ignored("log-rotation-config-json", Text, "", "log rotation is not there yet"),
+    ignored("warning-unary-request-duration", Duration, "300ms",
+        "slow requests are seen in the latency histograms"),
+    refused("enable-distributed-tracing", Bool, "false",
+        "distributed tracing is not supported yet"),
+    ignored("distributed-tracing-address", Text, "localhost:4317", NO_TRACING),
+    ignored("distributed-tracing-service-name", Text, "etcd", NO_TRACING),
+    ignored("distributed-tracing-instance-id", Text, "", NO_TRACING),
+    ignored("distributed-tracing-sampling-rate", Unsigned, "0", NO_TRACING),
+    ignored("corrupt-check-time", Duration, "0s", DIGESTS),
+    ignored("compact-hash-check-time", Duration, "1m", DIGESTS),
+    ignored("compaction-batch-limit", Unsigned, "1000", OWN_STEPS),
+    works("watch-progress-notify-interval", Duration, "10m",
+        "How often an idle watcher with progress_notify is told the revision."),
+    ignored("warning-apply-duration", Duration, "100ms",
+        "slow applies are seen in the latency histograms"),
+    ignored("bootstrap-defrag-threshold-megabytes", Unsigned, "0",
+        "there is no file to defragment at the start"),
+    ignored("max-learners", Unsigned, "1", NO_MEMBER_CHANGE),
+    ignored("compaction-sleep-interval", Duration, "10ms", OWN_STEPS),
+    ignored("downgrade-check-time", Duration, "5s", "downgrade is not supported"),
+    ignored("snapshot-catchup-entries", Unsigned, "5000",
+        "the log kept for slow members is bounded in bytes"),
+    refused("force-new-cluster", Bool, "false", "not supported yet"),
+    refused("unsafe-no-fsync", Bool, "false", "Engram always syncs its log"),
+    refused("config-file", Text, "",
+        "a configuration file is not supported yet; use flags or ETCD_* variables"),
+];
+
+/// The page `docs/compatibility/flags.md`.
+pub fn flags_page() -> String {
+    let mut page = String::from(
+        "# Flags of etcd 3.7 in `engram server`\n\n\
+         Generated from the table in `server/src/config/flags.rs`; a test compares them. Every flag\n\
+         is also read from its variable (`ETCD_DATA_DIR` for `--data-dir`); a flag wins over its\n\
+         variable. An ignored flag is named in one warning; a refused one stops the start unless it\n\
+         has its default value.\n\n\
+         | flag | default | state | note |\n|---|---|---|---|\n",
+    );
+    for flag in FLAGS {
+        let (state, note) = match flag.treatment {
+            Treatment::Honoured(what) => ("honoured", what),
+            Treatment::Ignored(why) => ("ignored", why),
+            Treatment::Refused(why) => ("refused", why),
+        };
+        let default = match flag.default {
+            "" => String::new(),
+            value => format!("`{value}`"),
+        };
+        page.push_str(&format!("| `--{}` | {default} | {state} | {note} |\n", flag.name));
+    }
+    page
+}

@@ -1,0 +1,41 @@
+//! The bounds of the doors, in one place. Sizes in bytes unless the name says otherwise.
+
+use std::time::Duration;
+
+/// Longest election timeout. *Source*: etcd `maxElectionMs`.
+pub const ELECTION_TIMEOUT_MS_MAX: u64 = 50_000;
+/// Quota when none is given. *Source*: etcd: 2 GiB.
+pub const QUOTA_BYTES_DEFAULT: u64 = 2 * 1024 * 1024 * 1024;
+/// Largest value that `--max-request-bytes` may have here. etcd only warns above 10 MiB.
+pub const REQUEST_BYTES_CEILING: u64 = 64 * 1024 * 1024;
+/// A message may be this much larger on the wire than `--max-request-bytes`. *Source*: etcd.
+pub const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
+/// Largest lease time in seconds. *Source*: etcd `MaxLeaseTTL`.
+pub const LEASE_TTL_S_MAX: i64 = 9_000_000_000;
+/// How often the leader looks for expired leases. *Source*: etcd.
+pub const LEASE_SCAN_INTERVAL: Duration = Duration::from_millis(500);
+/// Most leases revoked per scan. *Source*: etcd: 1000 per second.
+pub const LEASE_REVOKES_PER_SCAN_MAX: usize = 500;
+/// How often the remaining time of a lease is written into the log. *Source*: etcd.
+pub const LEASE_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
+/// Most checkpoints in one command. *Source*: etcd.
+pub const LEASE_CHECKPOINTS_PER_COMMAND_MAX: usize = 1000;
+/// After how long an expired lease whose revoke failed is tried again. *Source*: etcd.
+pub const LEASE_REVOKE_RETRY: Duration = Duration::from_secs(3);
+/// First chunk of a RangeStream, in keys. *Source*: etcd.
+pub const RANGE_STREAM_FIRST_CHUNK_KEYS: i64 = 10;
+/// Streams opened with `hasleader` are ended after this many election timeouts without a leader.
+pub const NO_LEADER_TIMEOUTS_MAX: u32 = 3;
+/// Answers waiting in a keep-alive or range stream; when full, reading of requests stops.
+pub const STREAM_QUEUE_MESSAGES: usize = 16;
+/// HTTP/2 stream window: one request of full size fits without a round trip.
+pub const HTTP2_STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+/// HTTP/2 connection window.
+pub const HTTP2_CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// Largest HTTP/2 frame we send; large pages then need fewer writes.
+pub const HTTP2_FRAME_BYTES_MAX: u32 = 64 * 1024;
+/// Largest header list accepted.
+pub const HTTP2_HEADER_BYTES_MAX: u32 = 16 * 1024;
+
+const _: () = assert!(HTTP2_STREAM_WINDOW as usize >= 1_572_864 + REQUEST_OVERHEAD_BYTES);
+const _: () = assert!(HTTP2_CONNECTION_WINDOW >= HTTP2_STREAM_WINDOW);
