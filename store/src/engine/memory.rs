@@ -3,7 +3,7 @@
 //! Durability is played: [`Memory::crash`] returns to what was last flushed. Simulation and tests run on it,
 //! and `--ephemeral` members.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -12,7 +12,7 @@ use rpds::RedBlackTreeMapSync;
 
 use super::{
     Checkpoint, CheckpointFile, CheckpointSink, Direction, Engine, EngineSizes, Engines, Operation,
-    Space, WriteBatch,
+    Space, Visitor, WriteBatch,
 };
 use crate::error::StorageError;
 
@@ -121,7 +121,7 @@ impl Engine for Memory {
         from: &[u8],
         to: Option<&[u8]>,
         direction: Direction,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: Visitor<'_>,
     ) -> Result<(), StorageError> {
         let image = self.image();
         let mut rows = image.range(space, from, to);
