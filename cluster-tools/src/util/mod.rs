@@ -1,0 +1,53 @@
+//! `engram util`: reads a stopped member's files, never writes them.
+//!
+//! Must not know: how to repair anything; damage is named, and the advice is to replace the member.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::ToolError;
+
+/// Look into a stopped member's data directory: log dump, state dump, verify.
+#[derive(Debug, Parser)]
+#[command(name = "engram util", disable_version_flag = true)]
+struct Util {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Print every record of the Raft log.
+    LogDump(DataDir),
+    /// Print the state: revisions, applied index, digest, and every key at the latest revision.
+    StateDump(DataDir),
+    /// Check the log's checksums and chain, and the state's invariants.
+    Verify(DataDir),
+}
+
+/// Where a member keeps its files.
+#[derive(Debug, Args)]
+struct DataDir {
+    /// The member's data directory.
+    #[arg(long, env = "ETCD_DATA_DIR")]
+    data_dir: PathBuf,
+}
+
+/// Parses and runs one `engram util` command; `arguments` start after the word `util`.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let words = std::iter::once(OsString::from("engram util")).chain(arguments);
+    match Util::try_parse_from(words) {
+        Ok(util) => crate::finish(dispatch(util.verb)),
+        Err(error) => {
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<(), ToolError> {
+    Err(ToolError::Usage(format!("{verb:?} awaits the log's and the state's readers")))
+}

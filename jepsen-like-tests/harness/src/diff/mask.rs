@@ -1,0 +1,150 @@
+//! What is not compared, each with its reason; and answers as text with that taken out.
+//!
+//! Must not know: how answers are obtained.
+
+use proto::etcdserverpb::range_request::{SortOrder, SortTarget};
+use proto::etcdserverpb::response_op::Response as OpResponse;
+use proto::etcdserverpb::{
+    LeaseLeasesResponse, LeaseTimeToLiveResponse, RangeRequest, RangeResponse, ResponseHeader,
+    TxnResponse,
+};
+use proto::mvccpb::KeyValue;
+use tonic::{Response, Status};
+
+/// What is left out of the comparison, and why.
+pub const MASKS: &[(&str, &str)] = &[
+    ("header.cluster_id, header.member_id", "drawn from each cluster's own URLs and token"),
+    ("header.raft_term", "counts each cluster's own elections"),
+    (
+        "the order of pairs that a sort does not tell apart",
+        "etcd sorts with an unstable sort; with a limit, which of the equal pairs are cut is open too, so \
+         then only what was sorted by is compared",
+    ),
+    ("LeaseTimeToLive.ttl", "counts real seconds; the granted time and the keys are compared"),
+    ("the order of LeaseLeases", "sorted by expiry, which is real time; the set is compared"),
+];
+
+/// An answer or an error as text that is equal exactly when the answers are.
+pub fn text<T: std::fmt::Debug>(
+    answer: Result<Response<T>, Status>,
+    mask: impl FnOnce(&mut T),
+) -> String {
+    match answer {
+        Ok(response) => {
+            let mut message = response.into_inner();
+            mask(&mut message);
+            format!("{message:?}")
+        }
+        Err(status) => format!("error {:?}: {}", status.code(), status.message()),
+    }
+}
+
+/// Keeps only the revision.
+pub fn header(header: &mut Option<ResponseHeader>) {
+    if let Some(header) = header {
+        header.cluster_id = 0;
+        header.member_id = 0;
+        header.raft_term = 0;
+    }
+}
+
+/// Masks the header and puts pairs the sort does not tell apart in the order of their keys.
+pub fn range(request: &RangeRequest, answer: &mut RangeResponse) {
+    header(&mut answer.header);
+    let target = SortTarget::try_from(request.sort_target).unwrap_or(SortTarget::Key);
+    let unsorted = request.sort_order == SortOrder::None as i32 && target == SortTarget::Key;
+    if unsorted || target == SortTarget::Key {
+        return;
+    }
+    if request.limit > 0 {
+        for kv in &mut answer.kvs {
+            *kv = only(target, kv);
+        }
+        return;
+    }
+    answer.kvs.sort_by(|a, b| sorted_by(target, a).cmp(&sorted_by(target, b)).then(a.key.cmp(&b.key)));
+    if request.sort_order == SortOrder::Descend as i32 {
+        answer.kvs.reverse();
+    }
+}
+
+/// The target's value as bytes in its own order; the numbers are never negative.
+fn sorted_by(target: SortTarget, kv: &KeyValue) -> Vec<u8> {
+    match target {
+        SortTarget::Key => kv.key.to_vec(),
+        SortTarget::Version => kv.version.to_be_bytes().to_vec(),
+        SortTarget::Create => kv.create_revision.to_be_bytes().to_vec(),
+        SortTarget::Mod => kv.mod_revision.to_be_bytes().to_vec(),
+        SortTarget::Value => kv.value.to_vec(),
+    }
+}
+
+fn only(target: SortTarget, kv: &KeyValue) -> KeyValue {
+    let mut kept = KeyValue::default();
+    match target {
+        SortTarget::Key => kept.key = kv.key.clone(),
+        SortTarget::Version => kept.version = kv.version,
+        SortTarget::Create => kept.create_revision = kv.create_revision,
+        SortTarget::Mod => kept.mod_revision = kv.mod_revision,
+        SortTarget::Value => kept.value = kv.value.clone(),
+    }
+    kept
+}
+
+/// Masks the headers of a transaction's answer; ranges inside ask for no sort (see the generator).
+pub fn txn(answer: &mut TxnResponse) {
+    header(&mut answer.header);
+    for operation in &mut answer.responses {
+        match &mut operation.response {
+            Some(OpResponse::ResponseRange(range)) => header(&mut range.header),
+            Some(OpResponse::ResponsePut(put)) => header(&mut put.header),
+            Some(OpResponse::ResponseDeleteRange(delete)) => header(&mut delete.header),
+            Some(OpResponse::ResponseTxn(nested)) => txn(nested),
+            None => {}
+        }
+    }
+}
+
+/// Masks what counts real seconds.
+pub fn time_to_live(answer: &mut LeaseTimeToLiveResponse) {
+    header(&mut answer.header);
+    answer.ttl = answer.ttl.signum();
+    answer.keys.sort();
+}
+
+/// Masks what is ordered by real time.
+pub fn leases(answer: &mut LeaseLeasesResponse) {
+    header(&mut answer.header);
+    answer.leases.sort_by_key(|lease| lease.id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RangeRequest, RangeResponse, SortTarget, range};
+    use proto::mvccpb::KeyValue;
+
+    fn pair(key: &'static str, version: i64) -> KeyValue {
+        KeyValue { key: key.into(), version, ..KeyValue::default() }
+    }
+
+    #[test]
+    fn equal_pairs_in_another_order_are_no_difference() {
+        let request =
+            RangeRequest { sort_target: SortTarget::Version as i32, ..RangeRequest::default() };
+        let mut one = RangeResponse { kvs: vec![pair("a", 1), pair("b", 1)], ..Default::default() };
+        let mut two = RangeResponse { kvs: vec![pair("b", 1), pair("a", 1)], ..Default::default() };
+        range(&request, &mut one);
+        range(&request, &mut two);
+        assert_eq!(one, two);
+    }
+
+    #[test]
+    fn an_unsorted_answer_in_another_order_is_a_difference() {
+        let request = RangeRequest::default();
+        let mut one = RangeResponse { kvs: vec![pair("a", 1), pair("b", 1)], ..Default::default() };
+        let mut two = RangeResponse { kvs: vec![pair("b", 1), pair("a", 1)], ..Default::default() };
+        range(&request, &mut one);
+        range(&request, &mut two);
+        assert_ne!(one, two);
+    }
+}

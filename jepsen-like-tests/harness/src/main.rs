@@ -1,0 +1,156 @@
+//! The harness's command line: `diff`, and what follows it.
+//!
+//! Must not know: how a run works; it parses, runs and prints.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use engram_harness::process::{self, Kind, Programs};
+use engram_harness::{diff, opponents, rounds};
+
+/// Breaks clusters of real binaries from outside and checks what their clients saw.
+#[derive(Debug, Parser)]
+#[command(name = "engram-harness")]
+struct Arguments {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Debug, Subcommand)]
+enum Suite {
+    /// Hold one seeded conversation with the real etcd and with Engram.
+    Diff {
+        /// The first conversation's seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Conversations, each with a seed one higher and with fresh servers.
+        #[arg(long, default_value_t = 4)]
+        conversations: u64,
+        /// Requests in each.
+        #[arg(long, default_value_t = 3_000)]
+        requests: u64,
+    },
+    /// Break three members under load, round by round.
+    Rounds {
+        /// What faults and load are drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many rounds.
+        #[arg(long, default_value_t = 30)]
+        rounds: u64,
+    },
+    /// Measure beside the real etcd.
+    Bench {
+        /// Length of each window in seconds.
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+        /// Keys behind the pages.
+        #[arg(long, default_value_t = 1_000_000)]
+        keys: u64,
+        /// Fail unless puts of 64 clients are at least this many times etcd's.
+        #[arg(long)]
+        put_ratio_min: Option<f64>,
+        /// Fail unless pages are at least this many times etcd's.
+        #[arg(long)]
+        page_ratio_min: Option<f64>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(arguments.suite)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(suite: Suite) -> Result<()> {
+    let programs = Programs::find()?;
+    match suite {
+        Suite::Diff { seed, conversations, requests } => {
+            let mut failed = 0;
+            for seed in seed..seed + conversations {
+                failed += u64::from(!converse(&programs, seed, requests).await?);
+            }
+            println!("suite diff: {} passed, {failed} failed", conversations - failed);
+            if failed > 0 {
+                bail!("{failed} of {conversations} conversations differ");
+            }
+            Ok(())
+        }
+        Suite::Rounds { seed, rounds } => break_cluster(&programs, seed, rounds).await,
+        Suite::Bench { seconds, keys, put_ratio_min, page_ratio_min } => {
+            let plan = opponents::Plan { seconds, keys };
+            let folder = tempfile::tempdir()?;
+            let table = opponents::run(&programs, folder.path(), plan).await?;
+            let wanted = [("put, 64 clients", put_ratio_min), ("500-key page, 1 client", page_ratio_min)];
+            let missed = wanted.iter().filter(|(name, least)| {
+                let row = table.iter().find(|row| row.name == *name);
+                least.zip(row).is_some_and(|(least, row)| row.ratio() < least)
+            });
+            let failed = missed.count();
+            println!("suite bench: {} passed, {failed} failed", table.len() - failed);
+            if failed > 0 {
+                bail!("{failed} ratio(s) below what is asked for");
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn break_cluster(programs: &Programs, seed: u64, rounds: u64) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let summary = rounds::run(programs, folder.path(), seed, rounds).await;
+    if summary.as_ref().map_or(true, |summary| summary.failed > 0) {
+        println!("the members' files and logs are kept in {}", folder.keep().display());
+    }
+    let summary = summary?;
+    println!(
+        "rounds seed {seed}: {} operations answered, {} unknown, {} events checked, longest time \
+         without an acknowledged write {} ms",
+        summary.answered, summary.unknown, summary.events, summary.longest_gap_ms
+    );
+    println!("suite rounds: {} passed, {} failed", summary.passed, summary.failed);
+    if summary.failed > 0 {
+        bail!("{} of {rounds} rounds failed", summary.failed);
+    }
+    Ok(())
+}
+
+/// One conversation with two fresh single members; true when they agree.
+async fn converse(programs: &Programs, seed: u64, requests: u64) -> Result<bool> {
+    let folder = tempfile::tempdir()?;
+    let (theirs, ours) = (folder.path().join("etcd"), folder.path().join("engram"));
+    std::fs::create_dir_all(&theirs)?;
+    std::fs::create_dir_all(&ours)?;
+    let mut etcd = process::cluster(programs, Kind::Etcd, &theirs, 1, &["--unsafe-no-fsync"])?;
+    let mut engram = process::cluster(programs, Kind::Engram, &ours, 1, &[])?;
+    for member in etcd.iter_mut().chain(&mut engram) {
+        member.start()?;
+        member.ready().await?;
+    }
+    let outcome = diff::run(etcd[0].client_url(), engram[0].client_url(), seed, requests).await?;
+    println!(
+        "diff seed {seed}: {} requests, {} watch lines, {} hashes compared",
+        outcome.requests, outcome.watch_lines, outcome.hashes
+    );
+    if let Some(difference) = &outcome.difference {
+        println!("  step {}: {}", difference.step, difference.request);
+        println!("  etcd:   {}", difference.etcd);
+        println!("  engram: {}", difference.engram);
+        println!("  again:  engram-harness diff --seed {seed} --conversations 1 --requests {requests}");
+        println!("  engram's log: {}", engram[0].tail());
+    }
+    Ok(outcome.difference.is_none())
+}

@@ -1,0 +1,113 @@
+//! The end of a round: quiet, agreement of the members, and the checkers.
+//!
+//! Must not know: which fault was on.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use proto::etcdserverpb::{HashKvRequest, PutRequest};
+use services::etcdserverpb::kv_client::KvClient;
+use services::etcdserverpb::maintenance_client::MaintenanceClient;
+
+use super::watcher::Watcher;
+use super::{RECOVERY_DEADLINE, Summary};
+use crate::check::history::{Action, Operation};
+use crate::check::linear::{self, Refusal};
+use crate::check::{revision, watch};
+use crate::process::{self, POLL};
+
+/// Writes through each member and waits until all are at the last of these revisions; returns it.
+pub(super) async fn agreed_revision(urls: &[String]) -> Result<i64> {
+    let mut last = 0;
+    for url in urls {
+        let mut kv = KvClient::new(process::dial(url).await?);
+        let request = PutRequest { key: "settled".into(), ..PutRequest::default() };
+        let answer = kv.put(request).await?.into_inner();
+        last = answer.header.context("an answer without a header")?.revision;
+    }
+    hashes(urls, last).await?;
+    Ok(last)
+}
+
+/// HashKV of each member at the revision, once each member has it.
+async fn hashes(urls: &[String], revision: i64) -> Result<Vec<u32>> {
+    let mut hashes = Vec::new();
+    for url in urls {
+        let mut maintenance = MaintenanceClient::new(process::dial(url).await?);
+        let deadline = Instant::now() + RECOVERY_DEADLINE;
+        loop {
+            match maintenance.hash_kv(HashKvRequest { revision }).await {
+                Ok(answer) => break hashes.push(answer.into_inner().hash),
+                Err(status) if Instant::now() > deadline => bail!("{url}: {status}"),
+                Err(_) => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+    Ok(hashes)
+}
+
+/// Every finding of a round, in words; empty is a pass.
+pub(super) async fn judge(
+    urls: &[String],
+    watchers: Vec<Watcher>,
+    first_revision: i64,
+    operations: Vec<Operation>,
+    summary: &mut Summary,
+) -> Result<Vec<String>> {
+    let last = agreed_revision(urls).await?;
+    let mut findings = Vec::new();
+    let hashes = hashes(urls, last).await?;
+    if hashes.iter().any(|hash| *hash != hashes[0]) {
+        findings.push(format!("HashKV at revision {last} differs: {hashes:?}"));
+    }
+    findings.extend(crate::digest::disagreement(urls, RECOVERY_DEADLINE).await?);
+    let order = Watcher::start(urls[0].clone(), first_revision).finish(last, RECOVERY_DEADLINE).await?;
+    for (watcher, url) in watchers.into_iter().zip(urls) {
+        let seen = watcher.finish(last, RECOVERY_DEADLINE).await.context(url.clone())?;
+        summary.events += seen.len() as u64;
+        let wrong = watch::check(&order, &seen, first_revision, last);
+        findings.extend(wrong.map(|what| format!("the watch on {url}: {what}")));
+    }
+    let answered = operations.iter().filter(|operation| operation.returned_ns.is_some()).count();
+    summary.answered += answered as u64;
+    summary.unknown += (operations.len() - answered) as u64;
+    match revision::Order::new(&order) {
+        Err(gap) => findings.push(format!("the store's own order has a gap: {gap}")),
+        Ok(order) => {
+            findings.extend(revision::check(&order, &operations));
+            findings.extend(unlinearizable(&order, operations));
+        }
+    }
+    findings.truncate(20);
+    Ok(findings)
+}
+
+/// The keys whose histories no order explains.
+fn unlinearizable(order: &revision::Order, operations: Vec<Operation>) -> Vec<String> {
+    let mut by_key: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
+    for operation in operations {
+        // A write without an answer whose value the store never had did not happen; leaving it out
+        // keeps the search small.
+        let happened = match &operation.action {
+            Action::Write { value } | Action::Swap { value, .. } => {
+                operation.returned_ns.is_some() || order.wrote(value).is_some()
+            }
+            Action::Read { .. } | Action::Delete { .. } => true,
+        };
+        if happened {
+            by_key.entry(operation.key.clone()).or_default().push(operation);
+        }
+    }
+    by_key
+        .iter()
+        .filter_map(|(key, operations)| match linear::check(operations) {
+            Ok(()) => None,
+            Err(Refusal::Undecided) => Some(format!("{key}: the search ran out of its budget")),
+            Err(Refusal::Illegal { explained, stuck_at }) => Some(format!(
+                "{key} is not linearizable: {explained} of {} operations explained, then {stuck_at}",
+                operations.len()
+            )),
+        })
+        .collect()
+}
