@@ -2,12 +2,13 @@
 //!
 //! Must not know: how a run works; it parses, runs and prints.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use engram_harness::process::{self, Kind, Programs};
-use engram_harness::{diff, opponents, rounds};
+use engram_harness::process::{self, Kind, Member, Programs};
+use engram_harness::{bad_input, diff, opponents, rounds};
 
 /// Breaks clusters of real binaries from outside and checks what their clients saw.
 #[derive(Debug, Parser)]
@@ -31,6 +32,8 @@ enum Suite {
         #[arg(long, default_value_t = 3_000)]
         requests: u64,
     },
+    /// Send bad input to the real etcd and to Engram.
+    BadInput,
     /// Break three members under load, round by round.
     Rounds {
         /// What faults and load are drawn from.
@@ -89,6 +92,7 @@ async fn run(suite: Suite) -> Result<()> {
             }
             Ok(())
         }
+        Suite::BadInput => refuse(&programs).await,
         Suite::Rounds { seed, rounds } => break_cluster(&programs, seed, rounds).await,
         Suite::Bench { seconds, keys, put_ratio_min, page_ratio_min } => {
             let plan = opponents::Plan { seconds, keys };
@@ -128,19 +132,40 @@ async fn break_cluster(programs: &Programs, seed: u64, rounds: u64) -> Result<()
     Ok(())
 }
 
-/// One conversation with two fresh single members; true when they agree.
-async fn converse(programs: &Programs, seed: u64, requests: u64) -> Result<bool> {
+async fn refuse(programs: &Programs) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (theirs, ours) = (folder.path().join("etcd"), folder.path().join("engram"));
+    let [etcd, engram] = pair(programs, folder.path()).await?;
+    let (passed, findings) = bad_input::run(etcd.client_url(), engram.client_url()).await?;
+    for finding in &findings {
+        println!("  {finding}");
+    }
+    println!("suite bad-input: {passed} passed, {} failed", findings.len());
+    if !findings.is_empty() {
+        bail!("{} bad inputs are not answered as they should be", findings.len());
+    }
+    Ok(())
+}
+
+/// A fresh member of each kind, ready.
+async fn pair(programs: &Programs, folder: &Path) -> Result<[Member; 2]> {
+    let (theirs, ours) = (folder.join("etcd"), folder.join("engram"));
     std::fs::create_dir_all(&theirs)?;
     std::fs::create_dir_all(&ours)?;
-    let mut etcd = process::cluster(programs, Kind::Etcd, &theirs, 1, &["--unsafe-no-fsync"])?;
-    let mut engram = process::cluster(programs, Kind::Engram, &ours, 1, &[])?;
-    for member in etcd.iter_mut().chain(&mut engram) {
+    let unsynced = ["--unsafe-no-fsync"];
+    let mut etcd = process::cluster(programs, Kind::Etcd, &theirs, 1, &unsynced)?.remove(0);
+    let mut engram = process::cluster(programs, Kind::Engram, &ours, 1, &[])?.remove(0);
+    for member in [&mut etcd, &mut engram] {
         member.start()?;
         member.ready().await?;
     }
-    let outcome = diff::run(etcd[0].client_url(), engram[0].client_url(), seed, requests).await?;
+    Ok([etcd, engram])
+}
+
+/// One conversation with two fresh single members; true when they agree.
+async fn converse(programs: &Programs, seed: u64, requests: u64) -> Result<bool> {
+    let folder = tempfile::tempdir()?;
+    let [etcd, engram] = pair(programs, folder.path()).await?;
+    let outcome = diff::run(etcd.client_url(), engram.client_url(), seed, requests).await?;
     println!(
         "diff seed {seed}: {} requests, {} watch lines, {} hashes compared",
         outcome.requests, outcome.watch_lines, outcome.hashes
@@ -150,7 +175,7 @@ async fn converse(programs: &Programs, seed: u64, requests: u64) -> Result<bool>
         println!("  etcd:   {}", difference.etcd);
         println!("  engram: {}", difference.engram);
         println!("  again:  engram-harness diff --seed {seed} --conversations 1 --requests {requests}");
-        println!("  engram's log: {}", engram[0].tail());
+        println!("  engram's log: {}", engram.tail());
     }
     Ok(outcome.difference.is_none())
 }

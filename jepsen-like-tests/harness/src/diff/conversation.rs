@@ -53,11 +53,12 @@ pub struct Outcome {
     pub difference: Option<Difference>,
 }
 
-struct Peer {
+/// One server's clients and open watch streams.
+pub(crate) struct Peer {
     kv: KvClient<Channel>,
     lease: LeaseClient<Channel>,
     maintenance: MaintenanceClient<Channel>,
-    streams: Vec<Stream>,
+    pub(crate) streams: Vec<Stream>,
 }
 
 /// Holds `steps` steps drawn from `seed` with two fresh servers.
@@ -197,10 +198,10 @@ fn first_difference(
 }
 
 /// An answer as text, and what moves the position.
-struct Answer {
-    text: String,
-    revision: i64,
-    succeeded: bool,
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) revision: i64,
+    pub(crate) succeeded: bool,
 }
 
 impl Answer {
@@ -230,7 +231,7 @@ macro_rules! answered {
 }
 
 impl Peer {
-    async fn open(url: &str) -> Result<Self> {
+    pub(crate) async fn open(url: &str) -> Result<Self> {
         let channel = process::dial(url).await?;
         let mut streams = Vec::new();
         for _ in 0..STREAMS {
@@ -245,7 +246,7 @@ impl Peer {
         })
     }
 
-    async fn answer(&mut self, step: &Step) -> Result<Answer> {
+    pub(crate) async fn answer(&mut self, step: &Step) -> Result<Answer> {
         let header = |header: &mut _| mask::header(header);
         Ok(match step {
             Step::Range(request) => {

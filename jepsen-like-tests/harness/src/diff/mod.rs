@@ -14,4 +14,5 @@ pub mod generate;
 pub mod mask;
 mod streams;
 
+pub(crate) use conversation::{Answer, Peer};
 pub use conversation::{Difference, Outcome, run};

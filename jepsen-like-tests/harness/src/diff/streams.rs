@@ -29,10 +29,10 @@ const QUIET_DEADLINE: Duration = Duration::from_secs(20);
 const PROGRESS_AGAIN: Duration = Duration::from_millis(100);
 
 /// What each watch delivered, by watch id, as comparable lines.
-pub(super) type Delivered = BTreeMap<i64, Vec<String>>;
+pub(crate) type Delivered = BTreeMap<i64, Vec<String>>;
 
 /// One stream and what it delivered since it was last taken.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     requests: mpsc::Sender<WatchRequest>,
     collected: Arc<Mutex<Collected>>,
 }
@@ -47,7 +47,7 @@ struct Collected {
 }
 
 impl Stream {
-    pub(super) async fn open(channel: Channel) -> Result<Self> {
+    pub(crate) async fn open(channel: Channel) -> Result<Self> {
         let (requests, outgoing) = mpsc::channel(64);
         let mut client = WatchClient::new(channel).max_decoding_message_size(usize::MAX);
         let answers = timeout(QUIET_DEADLINE, client.watch(ReceiverStream::new(outgoing)))
@@ -60,22 +60,27 @@ impl Stream {
     }
 
     /// Creates a watch and waits until the server said so.
-    pub(super) async fn create(&self, create: WatchCreateRequest) -> Result<()> {
+    pub(crate) async fn create(&self, create: WatchCreateRequest) -> Result<()> {
         let before = self.look(|collected| collected.created);
         self.send(RequestUnion::CreateRequest(create)).await?;
         self.until("an answer to a watch request", |collected| collected.created > before).await
     }
 
-    pub(super) async fn cancel(&self, watch_id: i64) -> Result<()> {
+    pub(crate) async fn cancel(&self, watch_id: i64) -> Result<()> {
         self.send(RequestUnion::CancelRequest(WatchCancelRequest { watch_id })).await
     }
 
+    /// Sends one progress request and does not wait.
+    pub(crate) async fn progress(&self) -> Result<()> {
+        self.send(RequestUnion::ProgressRequest(WatchProgressRequest {})).await
+    }
+
     /// Waits until everything up to `revision` is delivered.
-    pub(super) async fn quiet(&self, revision: i64) -> Result<()> {
+    pub(crate) async fn quiet(&self, revision: i64) -> Result<()> {
         self.look(|collected| collected.progress_revision = 0);
         let deadline = Instant::now() + QUIET_DEADLINE;
         while Instant::now() < deadline {
-            self.send(RequestUnion::ProgressRequest(WatchProgressRequest {})).await?;
+            self.progress().await?;
             let again = Instant::now() + PROGRESS_AGAIN;
             while Instant::now() < again {
                 if self.look(|collected| collected.progress_revision >= revision) {
@@ -88,7 +93,7 @@ impl Stream {
     }
 
     /// Takes what was delivered since the last time.
-    pub(super) fn take(&self) -> Delivered {
+    pub(crate) fn take(&self) -> Delivered {
         self.look(|collected| std::mem::take(&mut collected.delivered))
     }
 
