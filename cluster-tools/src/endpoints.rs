@@ -41,7 +41,8 @@ async fn dial(endpoint: &str) -> Result<Channel, ToolError> {
             "{endpoint}: https endpoints are not supported by this release of engram ctl"
         )));
     }
-    let uri = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
+    let uri =
+        if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
     Endpoint::from_shared(uri)
         .map_err(|error| ToolError::Usage(format!("bad endpoint {endpoint}: {error}")))?
         .connect_timeout(DIAL_TIMEOUT)

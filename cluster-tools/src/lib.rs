@@ -37,8 +37,10 @@ fn block_on<F>(worker_threads: usize, verb: F) -> ExitCode
 where
     F: Future<Output = Result<(), ToolError>>,
 {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(worker_threads).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads)
+        .enable_all()
+        .build();
     match runtime {
         Ok(runtime) => finish(runtime.block_on(verb)),
         Err(error) => finish(Err(ToolError::Io(error))),

@@ -63,10 +63,7 @@ pub(crate) async fn run(load: &Load, workload: Workload) -> Result<Report, ToolE
 }
 
 fn used_since(load: &Load, server: Duration, client: Duration) -> (Duration, Duration) {
-    (
-        cpu::used(&load.server_pids).saturating_sub(server),
-        cpu::used_here().saturating_sub(client),
-    )
+    (cpu::used(&load.server_pids).saturating_sub(server), cpu::used_here().saturating_sub(client))
 }
 
 async fn open(load: &Load) -> Result<Vec<Channel>, ToolError> {

@@ -102,7 +102,8 @@ impl Load {
         let fits = self.clients > 0 && self.connections > 0 && self.keys > 0;
         if !fits || !(0.0..=86_400.0).contains(&self.seconds) {
             return Err(ToolError::Usage(
-                "--clients, --connections and --keys must be at least 1, --seconds 0 to 86400".to_owned(),
+                "--clients, --connections and --keys must be at least 1, --seconds 0 to 86400"
+                    .to_owned(),
             ));
         }
         Ok(())

@@ -72,7 +72,9 @@ impl Worker {
     async fn fill(&mut self) -> Result<u64, tonic::Status> {
         let end = (self.next_fill + FILL_BATCH_KEYS).min(self.fill_end);
         let success: Vec<_> = (self.next_fill..end)
-            .map(|number| RequestOp { request: Some(Request::RequestPut(self.put_request(number))) })
+            .map(|number| RequestOp {
+                request: Some(Request::RequestPut(self.put_request(number))),
+            })
             .collect();
         let written = success.len() as u64;
         self.client.txn(TxnRequest { success, ..TxnRequest::default() }).await?;

@@ -155,7 +155,8 @@ fn range_json(answer: &RangeResponse) -> serde_json::Value {
 
 impl Get {
     fn request(&self) -> Result<RangeRequest, ToolError> {
-        let (key, range_end) = range(&self.key, self.range_end.as_deref(), self.prefix, self.from_key)?;
+        let (key, range_end) =
+            range(&self.key, self.range_end.as_deref(), self.prefix, self.from_key)?;
         let sort_order = match (self.order, self.sort_by) {
             (Some(Order::Descend), _) => 2,
             (Some(Order::Ascend), _) | (None, Some(_)) => 1,

@@ -37,8 +37,8 @@ fn member_line(member: &MemberMessage) -> String {
         "{:x}, {status}, {}, {}, {}, {}",
         member.id,
         member.name,
-        member.peer_ur_ls.join(","),
-        member.client_ur_ls.join(","),
+        member.peer_urls.join(","),
+        member.client_urls.join(","),
         member.is_learner
     )
 }
@@ -47,8 +47,8 @@ fn member_json(member: &MemberMessage) -> serde_json::Value {
     json!({
         "id": format!("{:x}", member.id),
         "name": member.name,
-        "peer_urls": member.peer_ur_ls,
-        "client_urls": member.client_ur_ls,
+        "peer_urls": member.peer_urls,
+        "client_urls": member.client_urls,
         "is_learner": member.is_learner,
     })
 }

@@ -204,6 +204,9 @@ mod tests {
     fn empty_lines_part_compares_then_and_else() {
         let text = "ver(\"k\") = \"0\"\n\nput k v\n\nget k\n";
         let request = read(text.as_bytes()).expect("a valid transaction");
-        assert_eq!((request.compare.len(), request.success.len(), request.failure.len()), (1, 1, 1));
+        assert_eq!(
+            (request.compare.len(), request.success.len(), request.failure.len()),
+            (1, 1, 1)
+        );
     }
 }

@@ -51,7 +51,8 @@ pub(crate) async fn run(global: &Global, watch: Watch) -> Result<(), ToolError> 
         .send(request)
         .await
         .map_err(|_| ToolError::Usage("the watch request could not be queued".to_owned()))?;
-    let mut client = WatchClient::new(global.channel().await?).max_decoding_message_size(usize::MAX);
+    let mut client =
+        WatchClient::new(global.channel().await?).max_decoding_message_size(usize::MAX);
     let mut answers =
         client.watch(tokio_stream::wrappers::ReceiverStream::new(outgoing)).await?.into_inner();
     while let Some(answer) = answers.message().await? {

@@ -47,7 +47,8 @@ struct Case {
 
 /// Runs every case on both servers; returns how many passed, and the findings.
 pub async fn run(etcd_url: &str, engram_url: &str) -> Result<(u64, Vec<String>)> {
-    let mut peers = [("etcd", Peer::open(etcd_url).await?), ("engram", Peer::open(engram_url).await?)];
+    let mut peers =
+        [("etcd", Peer::open(etcd_url).await?), ("engram", Peer::open(engram_url).await?)];
     let mut findings = Vec::new();
     for (name, peer) in &mut peers {
         for step in preparation() {
@@ -172,13 +173,23 @@ type Add<'a> = &'a mut dyn FnMut(u8, &'static str, Step, Expected);
 fn keys_and_sizes(case: Add<'_>) {
     use Expected::{Answer, Error};
     case(1, "put with an empty key", Step::Put(put(b"", b"x")), Error(EMPTY_KEY));
-    case(1, "delete with an empty key", Step::Delete(DeleteRangeRequest::default()), Error(EMPTY_KEY));
+    case(
+        1,
+        "delete with an empty key",
+        Step::Delete(DeleteRangeRequest::default()),
+        Error(EMPTY_KEY),
+    );
     case(2, "range end before the key", Step::Range(range(b"b", b"a")), Answer("count: 0"));
     case(3, "range end of one zero byte", Step::Range(range(b"b", b"\0")), Answer("count: 1"));
     case(4, "a key of 64 KiB", Step::Put(put(&[b'k'; 65_536], b"x")), Answer("PutResponse"));
     case(4, "a key of 1.5 MiB", Step::Put(put(&[b'k'; 1_572_864], b"x")), Error(TOO_LARGE));
     // A put of key "v" and value n takes n + 7 bytes: tag, length and bytes of both.
-    case(5, "a request of just the limit", Step::Put(put(b"v", &[0; 1_572_857])), Answer("PutResponse"));
+    case(
+        5,
+        "a request of just the limit",
+        Step::Put(put(b"v", &[0; 1_572_857])),
+        Answer("PutResponse"),
+    );
     case(5, "a request one byte over", Step::Put(put(b"v", &[0; 1_572_858])), Error(TOO_LARGE));
 }
 
@@ -239,10 +250,25 @@ fn transactions(case: Add<'_>) {
     let inner = txn_of(vec![Op::RequestTxn(twice)]);
     case(11, "one key put twice, nested", Step::Txn(inner), Error(DUPLICATE));
     let version = Some(TargetUnion::Version(0));
-    case(12, "a compare with another target's value", compare(CompareTarget::Mod, version, b""), Answer("succeeded: false"));
-    case(12, "a compare without a value", compare(CompareTarget::Create, None, b""), Answer("succeeded: false"));
+    case(
+        12,
+        "a compare with another target's value",
+        compare(CompareTarget::Mod, version, b""),
+        Answer("succeeded: false"),
+    );
+    case(
+        12,
+        "a compare without a value",
+        compare(CompareTarget::Create, None, b""),
+        Answer("succeeded: false"),
+    );
     let two = Some(TargetUnion::Version(2));
-    case(12, "a compare of a range", compare(CompareTarget::Version, two, b"\0"), Answer("succeeded: false"));
+    case(
+        12,
+        "a compare of a range",
+        compare(CompareTarget::Version, two, b"\0"),
+        Answer("succeeded: false"),
+    );
 }
 
 fn ranges_and_options(case: Add<'_>) {
@@ -254,12 +280,16 @@ fn ranges_and_options(case: Add<'_>) {
     case(13, "an unknown sort target", sorted(1, 9), Error(BAD_SORT));
     case(13, "a negative sort order", sorted(-1, 0), Error(BAD_SORT));
     let all = RangeRequest { count_only: true, keys_only: true, limit: 1, ..range(b"a", b"c") };
-    case(14, "count only, keys only and a limit", Step::Range(all), Answer("kvs: [], more: false, count: 2"));
+    case(
+        14,
+        "count only, keys only and a limit",
+        Step::Range(all),
+        Answer("kvs: [], more: false, count: 2"),
+    );
     let crossed = RangeRequest { min_mod_revision: 9, max_mod_revision: 3, ..range(b"a", b"c") };
     case(14, "crossed filters", Step::Range(crossed), Answer("kvs: [], more: false, count: 2"));
-    let keep_value = |key: &[u8], value: &[u8]| {
-        Step::Put(PutRequest { ignore_value: true, ..put(key, value) })
-    };
+    let keep_value =
+        |key: &[u8], value: &[u8]| Step::Put(PutRequest { ignore_value: true, ..put(key, value) });
     let keep_lease =
         |key: &[u8], lease| Step::Put(PutRequest { ignore_lease: true, lease, ..put(key, b"x") });
     let not_found = "InvalidArgument: etcdserver: key not found";
@@ -283,7 +313,12 @@ async fn watches(etcd: &Peer, engram: &Peer) -> Result<(u64, Vec<String>)> {
         }
     };
     let cases = [
-        (17, "a watch id given twice", vec![create(5, 0, b"w", b""), create(5, 0, b"w", b"")], "duplicate watch ID"),
+        (
+            17,
+            "a watch id given twice",
+            vec![create(5, 0, b"w", b""), create(5, 0, b"w", b"")],
+            "duplicate watch ID",
+        ),
         (17, "a watch id of -1", vec![create(-1, 0, b"w", b"")], "created"),
         (17, "a range that is empty", vec![create(0, 0, b"z", b"y")], "watcher range is empty"),
         (18, "a negative start", vec![create(0, -1, b"w", b"")], "has been compacted"),

@@ -98,7 +98,8 @@ async fn run(suite: Suite) -> Result<()> {
             let plan = opponents::Plan { seconds, keys };
             let folder = tempfile::tempdir()?;
             let table = opponents::run(&programs, folder.path(), plan).await?;
-            let wanted = [("put, 64 clients", put_ratio_min), ("500-key page, 1 client", page_ratio_min)];
+            let wanted =
+                [("put, 64 clients", put_ratio_min), ("500-key page, 1 client", page_ratio_min)];
             let missed = wanted.iter().filter(|(name, least)| {
                 let row = table.iter().find(|row| row.name == *name);
                 least.zip(row).is_some_and(|(least, row)| row.ratio() < least)
@@ -174,7 +175,9 @@ async fn converse(programs: &Programs, seed: u64, requests: u64) -> Result<bool>
         println!("  step {}: {}", difference.step, difference.request);
         println!("  etcd:   {}", difference.etcd);
         println!("  engram: {}", difference.engram);
-        println!("  again:  engram-harness diff --seed {seed} --conversations 1 --requests {requests}");
+        println!(
+            "  again:  engram-harness diff --seed {seed} --conversations 1 --requests {requests}"
+        );
         println!("  engram's log: {}", engram.tail());
     }
     Ok(outcome.difference.is_none())

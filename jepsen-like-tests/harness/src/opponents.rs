@@ -81,7 +81,8 @@ impl Measured {
 
     /// The line of the table.
     fn line(&self) -> String {
-        let spread = (self.before.operations_per_second / self.after.operations_per_second - 1.0).abs();
+        let spread =
+            (self.before.operations_per_second / self.after.operations_per_second - 1.0).abs();
         format!(
             "| {:<30} | {:>9.0} | {:>9.0} | {:>6.2} | {:>7.1} | {:>7.1} | {:>7} | {:>7} | {:>7} | {:>7} | {:>5.0} % |",
             self.name,
@@ -124,7 +125,17 @@ pub async fn run(programs: &Programs, folder: &Path, plan: Plan) -> Result<Vec<M
     }
     println!(
         "| {:<30} | {:>9} | {:>9} | {:>6} | {:>7} | {:>7} | {:>7} | {:>7} | {:>7} | {:>7} | {:>7} |",
-        "", "etcd/s", "engram/s", "ratio", "etcd", "engram", "etcd", "engram", "etcd", "engram", "etcd"
+        "",
+        "etcd/s",
+        "engram/s",
+        "ratio",
+        "etcd",
+        "engram",
+        "etcd",
+        "engram",
+        "etcd",
+        "engram",
+        "etcd"
     );
     println!(
         "| {:<30} | {:>9} | {:>9} | {:>6} | {:>17} | {:>17} | {:>17} | {:>7} |",

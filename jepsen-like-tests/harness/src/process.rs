@@ -35,8 +35,8 @@ pub struct Programs {
 impl Programs {
     /// Finds the programs, or says which command makes the missing one.
     pub fn find() -> Result<Self> {
-        let engram =
-            std::env::var_os("ENGRAM_BIN").map_or_else(|| PathBuf::from("bin/engram"), PathBuf::from);
+        let engram = std::env::var_os("ENGRAM_BIN")
+            .map_or_else(|| PathBuf::from("bin/engram"), PathBuf::from);
         let cache = std::env::var_os("ENGRAM_CACHE").map(PathBuf::from).unwrap_or_else(|| {
             PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/engram")
         });
@@ -118,7 +118,11 @@ impl Member {
         let deadline = Instant::now() + READY_DEADLINE;
         loop {
             if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
-                bail!("{} ended with {status}; its output: {}", self.program.display(), self.tail());
+                bail!(
+                    "{} ended with {status}; its output: {}",
+                    self.program.display(),
+                    self.tail()
+                );
             }
             if answers(&self.client_url).await {
                 return Ok(());
@@ -189,7 +193,8 @@ impl Drop for Member {
 
 async fn answers(url: &str) -> bool {
     let Ok(channel) = dial(url).await else { return false };
-    let mut request = tonic::Request::new(RangeRequest { key: "ready".into(), ..RangeRequest::default() });
+    let mut request =
+        tonic::Request::new(RangeRequest { key: "ready".into(), ..RangeRequest::default() });
     request.set_timeout(Duration::from_secs(2));
     KvClient::new(channel).range(request).await.is_ok()
 }

@@ -61,7 +61,8 @@ const HEAD: usize = 0;
 
 impl<'a> Search<'a> {
     fn new(operations: &'a [Operation]) -> Self {
-        let mut values: Vec<&str> = operations.iter().filter_map(|op| written(&op.action)).collect();
+        let mut values: Vec<&str> =
+            operations.iter().filter_map(|op| written(&op.action)).collect();
         values.sort_unstable();
         values.dedup();
         let mut ends: Vec<(u64, bool, usize)> = Vec::with_capacity(operations.len() * 2);
@@ -248,8 +249,12 @@ mod tests {
 
     #[test]
     fn a_sequential_history_is_accepted() {
-        let history =
-            [read(0, 1, None), write(2, Some(3), "a"), read(4, 5, Some("a")), swap(6, 7, "a", "b", true)];
+        let history = [
+            read(0, 1, None),
+            write(2, Some(3), "a"),
+            read(4, 5, Some("a")),
+            swap(6, 7, "a", "b", true),
+        ];
         assert_eq!(check(&history), Ok(()));
     }
 
@@ -269,8 +274,12 @@ mod tests {
     fn concurrent_operations_may_take_either_order() {
         let both = [write(0, Some(10), "a"), write(0, Some(10), "b"), read(11, 12, Some("a"))];
         assert_eq!(check(&both), Ok(()));
-        let flicker =
-            [write(0, Some(10), "a"), write(0, Some(10), "b"), read(11, 12, Some("a")), read(13, 14, Some("b"))];
+        let flicker = [
+            write(0, Some(10), "a"),
+            write(0, Some(10), "b"),
+            read(11, 12, Some("a")),
+            read(13, 14, Some("b")),
+        ];
         assert!(check(&flicker).is_err());
     }
 
@@ -286,11 +295,8 @@ mod tests {
 
     #[test]
     fn two_swaps_from_one_value_cannot_both_succeed() {
-        let history = [
-            write(0, Some(1), "a"),
-            swap(2, 9, "a", "b", true),
-            swap(3, 8, "a", "c", true),
-        ];
+        let history =
+            [write(0, Some(1), "a"), swap(2, 9, "a", "b", true), swap(3, 8, "a", "c", true)];
         assert!(check(&history).is_err());
     }
 }

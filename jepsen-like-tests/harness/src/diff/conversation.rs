@@ -72,7 +72,8 @@ pub async fn run(etcd_url: &str, engram_url: &str, seed: u64, steps: u64) -> Res
     for number in 0..steps {
         let step = generator.step(at);
         // A compaction and a hash are met at rest: what a catching-up watch sees of them is open.
-        let at_rest = matches!(step, Step::Compact(_) | Step::HashKv(_)) || number % QUIET_EVERY == 0;
+        let at_rest =
+            matches!(step, Step::Compact(_) | Step::HashKv(_)) || number % QUIET_EVERY == 0;
         let difference = match at_rest {
             true => settle(&mut peers, at, number, &mut outcome).await?,
             false => None,
@@ -104,7 +105,8 @@ async fn take_step(
     at: &mut Position,
 ) -> Result<Option<Difference>> {
     let [etcd, engram] = peers;
-    let limit = |peer: &'static str| move |_| anyhow!("{peer} did not answer step {number}: {step:?}");
+    let limit =
+        |peer: &'static str| move |_| anyhow!("{peer} did not answer step {number}: {step:?}");
     let (theirs, ours) = tokio::join!(
         timeout(ANSWER_DEADLINE, etcd.answer(step)),
         timeout(ANSWER_DEADLINE, engram.answer(step))
@@ -112,7 +114,12 @@ async fn take_step(
     let (theirs, ours) = (theirs.map_err(limit("etcd"))??, ours.map_err(limit("engram"))??);
     if theirs.text != ours.text {
         let request = format!("{step:?}");
-        return Ok(Some(Difference { step: number, request, etcd: theirs.text, engram: ours.text }));
+        return Ok(Some(Difference {
+            step: number,
+            request,
+            etcd: theirs.text,
+            engram: ours.text,
+        }));
     }
     at.revision = at.revision.max(theirs.revision);
     if let (Step::Compact(request), true) = (step, theirs.succeeded) {
@@ -166,7 +173,8 @@ async fn settle_future(
         let difference = first_difference(&lines[0], &lines[1]);
         match difference {
             None => {
-                outcome.watch_lines += lines[0].values().map(|lines| lines.len() as u64).sum::<u64>();
+                outcome.watch_lines +=
+                    lines[0].values().map(|lines| lines.len() as u64).sum::<u64>();
                 return Ok(None);
             }
             Some((etcd, engram)) if Instant::now() > deadline => {

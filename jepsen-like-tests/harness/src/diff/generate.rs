@@ -229,10 +229,12 @@ impl Generator {
         if depth == 0 && self.one_in(150) {
             let count = self.pick(&[127, 128, 129]);
             txn.success = (0..count)
-                .map(|number| Op::RequestPut(PutRequest {
-                    key: format!("many/{number}").into(),
-                    ..PutRequest::default()
-                }))
+                .map(|number| {
+                    Op::RequestPut(PutRequest {
+                        key: format!("many/{number}").into(),
+                        ..PutRequest::default()
+                    })
+                })
                 .map(|request| RequestOp { request: Some(request) })
                 .collect();
         }
@@ -246,7 +248,7 @@ impl Generator {
             30..70 => Op::RequestPut(self.put()),
             70..85 => Op::RequestDeleteRange(self.delete()),
             85..98 if depth < TXN_DEPTH_MAX => Op::RequestTxn(self.txn(at, depth + 1)),
-            99 => return RequestOp { request: None },
+            98 | 99 => return RequestOp { request: None },
             _ => Op::RequestPut(self.put()),
         };
         RequestOp { request: Some(request) }

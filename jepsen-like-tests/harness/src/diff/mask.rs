@@ -62,7 +62,9 @@ pub fn range(request: &RangeRequest, answer: &mut RangeResponse) {
         }
         return;
     }
-    answer.kvs.sort_by(|a, b| sorted_by(target, a).cmp(&sorted_by(target, b)).then(a.key.cmp(&b.key)));
+    answer
+        .kvs
+        .sort_by(|a, b| sorted_by(target, a).cmp(&sorted_by(target, b)).then(a.key.cmp(&b.key)));
     if request.sort_order == SortOrder::Descend as i32 {
         answer.kvs.reverse();
     }

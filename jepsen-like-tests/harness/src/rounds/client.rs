@@ -13,8 +13,8 @@ use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::request_op::Request as Op;
 use proto::etcdserverpb::response_op::Response as OpResponse;
 use proto::etcdserverpb::{
-    Compare, DeleteRangeRequest, PutRequest, RangeRequest, RangeResponse, RequestOp, ResponseHeader,
-    TxnRequest,
+    Compare, DeleteRangeRequest, PutRequest, RangeRequest, RangeResponse, RequestOp,
+    ResponseHeader, TxnRequest,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -254,7 +254,8 @@ async fn write(kv: &mut KvClient<Channel>, key: &str, value: String) -> Result<T
 }
 
 async fn delete(kv: &mut KvClient<Channel>, key: &str) -> Result<Told, Status> {
-    let request = DeleteRangeRequest { key: key.to_owned().into(), ..DeleteRangeRequest::default() };
+    let request =
+        DeleteRangeRequest { key: key.to_owned().into(), ..DeleteRangeRequest::default() };
     let answer = kv.delete_range(timed(request)).await?.into_inner();
     let existed = Some(answer.deleted == 1);
     Ok((revision(answer.header.as_ref()), Action::Delete { existed }))
@@ -269,8 +270,7 @@ async fn swap(
 ) -> Result<Told, Status> {
     let mod_revision = seen.as_ref().map_or(0, |found| found.mod_revision);
     let key = bytes::Bytes::copy_from_slice(key.as_bytes());
-    let put =
-        PutRequest { key: key.clone(), value: value.clone().into(), ..PutRequest::default() };
+    let put = PutRequest { key: key.clone(), value: value.clone().into(), ..PutRequest::default() };
     let range = RangeRequest { key: key.clone(), ..RangeRequest::default() };
     let request = TxnRequest {
         compare: vec![Compare {

@@ -62,7 +62,8 @@ pub(super) async fn judge(
         findings.push(format!("HashKV at revision {last} differs: {hashes:?}"));
     }
     findings.extend(crate::digest::disagreement(urls, RECOVERY_DEADLINE).await?);
-    let order = Watcher::start(urls[0].clone(), first_revision).finish(last, RECOVERY_DEADLINE).await?;
+    let order =
+        Watcher::start(urls[0].clone(), first_revision).finish(last, RECOVERY_DEADLINE).await?;
     for (watcher, url) in watchers.into_iter().zip(urls) {
         let seen = watcher.finish(last, RECOVERY_DEADLINE).await.context(url.clone())?;
         summary.events += seen.len() as u64;
