@@ -12,11 +12,12 @@
 //! [`bytes::Bytes`] that shares the buffer it was decoded from: copy what goes into a long-lived
 //! map, or a small key keeps a large buffer alive.
 //!
-//! Limits: decoding stops at 100 levels of nesting (prost's recursion limit), and a nested
-//! transaction takes two of them (`TxnRequest` in `RequestOp`). A deeper message fails to decode.
+//! Limits: decoding stops at 100 levels of nesting (prost's recursion limit); [`limits`] says what
+//! that leaves for nested transactions.
 //!
 //! Must not know: sockets, gRPC libraries, the store, behaviour of any kind.
 
+pub mod limits;
 pub mod metadata;
 pub mod spliced;
 pub mod status;
