@@ -28,6 +28,9 @@ pub enum StorageError {
     /// A received checkpoint is incomplete or differs from its announcement; a new transfer may help.
     #[error("received checkpoint refused: {0}")]
     Received(String),
+    /// The log or the stored state needs a newer release than this one.
+    #[error("unsupported: {0}")]
+    Unsupported(String),
     /// A fault that a test asked for.
     #[error("injected fault: {0}")]
     Injected(&'static str),

@@ -1,11 +1,48 @@
 //! The deterministic state: applies one batch at one log id and answers reads at a revision.
 //!
+//! - [`Store`] is the single writer: entries in, outcomes and events out, one engine batch per entry.
+//! - [`Reader`] answers from the last published state, at any revision that is kept.
+//! - [`validate`] says what a door refuses before it proposes.
+//! - [`engine`] is what it asks of a disk; [`index`] is what it keeps in memory.
+//!
 //! It must not know clocks, randomness, sockets, tokio or the Raft log's files.
 
 pub mod engine;
-mod error;
 pub mod index;
+pub mod limits;
+pub mod validate;
+
+mod apply;
+mod codec;
+mod compare;
+mod digest;
+mod error;
+mod event;
+mod hash;
+mod history;
+mod key_value;
+mod layout;
+mod leases;
+mod open;
+mod outcome;
+mod plan;
+mod range;
+mod read_error;
+mod read_txn;
+mod reader;
+mod records;
+mod root;
+mod store;
 mod types;
+mod view;
 
 pub use error::StorageError;
+pub use event::{Event, EventKind, EventLimits, RevisionEvents};
+pub use hash::HashKv;
+pub use leases::LeaseInfo;
+pub use outcome::{Answers, AppliedBatch, ApplyError, Outcome, Response};
+pub use read_error::ReadError;
+pub use reader::Reader;
+pub use root::{AppliedState, StoredMembership};
+pub use store::{CompactProgress, Store, StoreOptions};
 pub use types::{Digest, LeaseId, LogId, MemberId, Revision, RowRevision};

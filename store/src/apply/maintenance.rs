@@ -1,0 +1,99 @@
+//! Alarms, what they forbid, compaction, and what members say of themselves.
+
+use bytes::Bytes;
+use prost::Message;
+use proto::etcdserverpb::alarm_request::AlarmAction;
+use proto::etcdserverpb::request_op::Request as Operation;
+use proto::etcdserverpb::{
+    AlarmMember, AlarmRequest, AlarmResponse, AlarmType, CompactionRequest, RequestOp, TxnRequest,
+};
+use proto::log::{MemberAttributes, command};
+use proto::status::EtcdError;
+
+use super::{Applying, Refusal};
+use crate::engine::Space;
+use crate::layout::{alarm_name, member_name};
+use crate::outcome::Response;
+use crate::range;
+use crate::types::MemberId;
+
+impl Applying {
+    /// Compat: etcd: with a full database what adds is refused, with a corrupt one whatever touches data.
+    pub(super) fn check_alarms(&self, request: &command::Request) -> Result<(), EtcdError> {
+        use command::Request;
+        if self.root.alarms.is_empty() {
+            return Ok(());
+        }
+        if self.root.has_alarm(AlarmType::Corrupt.into()) {
+            return match request {
+                Request::Alarm(_)
+                | Request::LeaseCheckpoint(_)
+                | Request::MemberAttributes(_)
+                | Request::StateMachineVersion(_) => Ok(()),
+                _ => Err(EtcdError::Corrupt),
+            };
+        }
+        let adds = match request {
+            Request::Put(_) | Request::LeaseGrant(_) => true,
+            Request::Txn(txn) => puts_something(txn),
+            _ => false,
+        };
+        match adds && self.root.has_alarm(AlarmType::Nospace.into()) {
+            true => Err(EtcdError::NoSpace),
+            false => Ok(()),
+        }
+    }
+
+    /// Compat: etcd answers with those asked for, or with the one changed; alarms of unknown members are kept.
+    pub(super) fn alarm(&mut self, request: &AlarmRequest) -> Response {
+        let member = MemberId(request.member_id);
+        let alarm = (member, request.alarm);
+        let name = alarm_name(member, request.alarm);
+        let changed = AlarmMember { member_id: request.member_id, alarm: request.alarm };
+        let alarms = match AlarmAction::try_from(request.action) {
+            Ok(AlarmAction::Get) => self.root.alarms_of(request.alarm),
+            Ok(AlarmAction::Activate) if request.alarm != i32::from(AlarmType::None) => {
+                if !self.root.alarms.contains(&alarm) {
+                    self.root.alarms.insert_mut(alarm);
+                    self.write_row(Space::Alarms, &name, Bytes::new());
+                }
+                vec![changed]
+            }
+            Ok(AlarmAction::Deactivate) if self.root.alarms.remove_mut(&alarm) => {
+                self.delete_row(Space::Alarms, &name);
+                vec![changed]
+            }
+            Ok(AlarmAction::Activate | AlarmAction::Deactivate) | Err(_) => Vec::new(),
+        };
+        Response::Alarm(AlarmResponse { header: Some(range::header(self.root.revision)), alarms })
+    }
+
+    /// Compacts logically: what is below is refused from now on. Rows go later, in bounded steps.
+    pub(super) fn compaction(&mut self, request: &CompactionRequest) -> Result<Response, Refusal> {
+        if request.revision <= self.root.compacted {
+            return Err(EtcdError::Compacted.into());
+        }
+        if request.revision > self.root.revision {
+            return Err(EtcdError::FutureRevision.into());
+        }
+        self.root.compacted = request.revision;
+        Ok(Response::Compaction)
+    }
+
+    pub(super) fn member_attributes(&mut self, attributes: &MemberAttributes) -> Response {
+        let id = MemberId(attributes.member_id);
+        self.root.members.insert_mut(id, attributes.clone());
+        self.write_row(Space::Members, &member_name(id), attributes.encode_to_vec().into());
+        Response::MemberAttributes
+    }
+}
+
+/// Whether either branch, however deep, holds a put.
+fn puts_something(txn: &TxnRequest) -> bool {
+    let puts = |operation: &RequestOp| match &operation.request {
+        Some(Operation::RequestPut(_)) => true,
+        Some(Operation::RequestTxn(txn)) => puts_something(txn),
+        _ => false,
+    };
+    txn.success.iter().any(puts) || txn.failure.iter().any(puts)
+}

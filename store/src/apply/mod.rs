@@ -1,0 +1,288 @@
+//! Applying one entry: commands in order, on a copy of the root, into one engine batch.
+//!
+//! Invariants: total and deterministic: any command that decodes has an outcome, the same on every member,
+//! and a refused command changes nothing. Only the disk, an unknown command or a higher state machine version
+//! can fail an entry; then nothing of it is visible. Reads inside the entry see its earlier writes.
+
+mod delete;
+mod lease;
+mod maintenance;
+mod put;
+mod txn;
+
+use bytes::Bytes;
+use proto::log::{Batch, Command, command};
+use proto::status::EtcdError;
+
+use crate::codec;
+use crate::digest::DigestChain;
+use crate::engine::{Space, WriteBatch};
+use crate::error::StorageError;
+use crate::event::{Event, EventKind, RevisionEvents};
+use crate::index::KeyState;
+use crate::key_value::{self, KeyValueView};
+use crate::layout::{put_name, tombstone_name};
+use crate::limits::STATE_MACHINE_VERSION;
+use crate::outcome::{Answers, ApplyError, Outcome, Response};
+use crate::records::{MEMBERSHIP_NAME, MembershipRecord, STATE_NAME};
+use crate::root::{Root, StoredMembership};
+use crate::types::{LeaseId, LogId, Revision, RowRevision};
+use crate::view::{PendingRows, View, ViewError};
+
+/// Why a command has no response.
+enum Refusal {
+    /// It has an error for an outcome.
+    Outcome(EtcdError),
+    /// The member stops.
+    Storage(StorageError),
+}
+
+impl From<EtcdError> for Refusal {
+    fn from(error: EtcdError) -> Self {
+        Self::Outcome(error)
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<ViewError> for Refusal {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::Compacted => Self::Outcome(EtcdError::Compacted),
+            ViewError::FutureRevision => Self::Outcome(EtcdError::FutureRevision),
+            ViewError::Missing(at) => Self::Storage(StorageError::Damaged(format!(
+                "the index names change {at}, the engine does not have it"
+            ))),
+            ViewError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+/// An entry being applied.
+pub(crate) struct Applying {
+    root: Root,
+    log_id: LogId,
+    answers: Answers,
+    digest: DigestChain,
+    batch: WriteBatch,
+    /// The puts of this entry: what the engine does not have yet.
+    pending: PendingRows,
+    /// The changes of the command at hand: all of one revision, the next one.
+    changes: Vec<Event>,
+    events: Vec<RevisionEvents>,
+}
+
+/// An entry ready to be written: the engine batch, and the root to publish once it is written.
+pub(crate) struct Applied {
+    pub(crate) root: Root,
+    pub(crate) batch: WriteBatch,
+    pub(crate) events: Vec<RevisionEvents>,
+}
+
+impl Applying {
+    /// Begins the entry `log_id` on top of `root`. Invariant: it follows the last applied one.
+    pub(crate) fn new(root: Root, log_id: LogId, answers: Answers) -> Self {
+        let last = root.applied.map_or(0, |applied| applied.index);
+        assert_eq!(log_id.index, last + 1, "entries are applied once and in order");
+        Self {
+            log_id,
+            answers,
+            digest: DigestChain::new(root.digest, log_id),
+            batch: WriteBatch::new(),
+            pending: PendingRows::new(),
+            changes: Vec::new(),
+            events: Vec::new(),
+            root,
+        }
+    }
+
+    /// Applies every command of a batch.
+    pub(crate) fn batch(&mut self, batch: &Batch) -> Result<Vec<Outcome>, StorageError> {
+        check_version(batch.state_machine_version)?;
+        batch.commands.iter().map(|command| self.command(command)).collect()
+    }
+
+    /// Takes over a membership.
+    pub(crate) fn membership(&mut self, bytes: Bytes) {
+        self.digest.membership(&bytes);
+        let LogId { term, index } = self.log_id;
+        let record = MembershipRecord { term, index, bytes: bytes.to_vec() };
+        self.batch.put(Space::Meta, MEMBERSHIP_NAME, codec::encode(&record));
+        self.root.membership = Some(StoredMembership { log_id: Some(self.log_id), bytes });
+    }
+
+    /// Ends the entry: the state row joins the batch.
+    pub(crate) fn finish(mut self) -> Applied {
+        let root = &mut self.root;
+        root.applied = Some(self.log_id);
+        root.digest = self.digest.finish(&[
+            root.revision as u64,
+            root.compacted as u64,
+            u64::from(root.state_machine_version),
+            u64::from(root.auth_enabled),
+            root.auth_revision,
+        ]);
+        self.batch.put(Space::Meta, STATE_NAME, codec::encode(&root.record()));
+        Applied { root: self.root, batch: self.batch, events: self.events }
+    }
+
+    fn command(&mut self, command: &Command) -> Result<Outcome, StorageError> {
+        let request = command.request.as_ref().ok_or_else(|| {
+            unsupported("the log holds a command that this release does not know")
+        })?;
+        let result = match self.admit(command).map_err(Refusal::from) {
+            Ok(()) => self.request(request),
+            Err(refusal) => Err(refusal),
+        };
+        let result = match result {
+            Ok(response) => Ok(response),
+            Err(Refusal::Outcome(error)) => {
+                assert!(self.changes.is_empty(), "a refused command has changed nothing");
+                Err(ApplyError(error))
+            }
+            Err(Refusal::Storage(error)) => return Err(error),
+        };
+        self.commit_changes();
+        Ok(Outcome { result, revision: Revision(self.root.revision) })
+    }
+
+    /// The conditions in the command's header.
+    ///
+    /// A fenced command of another term is refused with `NotLeader`: its proposer no longer leads, and what it
+    /// wanted (an expired lease revoked, times recorded) may be untrue by now.
+    fn admit(&self, command: &Command) -> Result<(), EtcdError> {
+        let Some(header) = &command.header else { return Ok(()) };
+        if header.fence_term != 0 && header.fence_term != self.log_id.term {
+            return Err(EtcdError::NotLeader);
+        }
+        if self.root.auth_enabled && header.auth_revision < self.root.auth_revision {
+            return Err(EtcdError::AuthOldRevision);
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, request: &command::Request) -> Result<Response, Refusal> {
+        use command::Request;
+        self.check_alarms(request)?;
+        match request {
+            Request::Put(put) => self.put(put),
+            Request::DeleteRange(delete) => self.delete_range(delete),
+            Request::Txn(txn) => self.txn(txn),
+            Request::Compaction(compaction) => self.compaction(compaction),
+            Request::LeaseGrant(grant) => self.lease_grant(grant),
+            Request::LeaseRevoke(revoke) => self.lease_revoke(revoke),
+            Request::LeaseCheckpoint(checkpoint) => self.lease_checkpoint(checkpoint),
+            Request::Alarm(alarm) => Ok(self.alarm(alarm)),
+            Request::MemberAttributes(attributes) => Ok(self.member_attributes(attributes)),
+            Request::StateMachineVersion(raise) => {
+                check_version(raise.version)?;
+                let version = &mut self.root.state_machine_version;
+                *version = raise.version.max(*version);
+                Ok(Response::StateMachineVersion)
+            }
+        }
+    }
+
+    /// The view of an operation: with the writes of this entry, and of this command.
+    fn view(&self) -> View<'_> {
+        View { root: &self.root, pending: &self.pending, revision: self.visible_revision() }
+    }
+
+    /// The revision a read in this command sees, and answers.
+    fn visible_revision(&self) -> i64 {
+        self.root.revision + i64::from(!self.changes.is_empty())
+    }
+
+    fn next_row(&self) -> RowRevision {
+        let sub =
+            u32::try_from(self.changes.len()).expect("a command changes fewer than 2^31 keys");
+        RowRevision::new(self.root.revision + 1, sub)
+    }
+
+    /// Writes a key: row, index, lease, digest, event.
+    fn write_put(&mut self, key: &[u8], value: &[u8], lease: LeaseId) {
+        let at = self.next_row();
+        let KeyState { created, version, .. } = self.root.index.put(key, at);
+        let row = KeyValueView {
+            key,
+            create_revision: created.0,
+            mod_revision: at.main.0,
+            version,
+            value,
+            lease: lease.0,
+        }
+        .encode()
+        .0;
+        let name = put_name(at);
+        self.digest.put(Space::KeyValues, &name, &row);
+        self.batch.put(Space::KeyValues, Bytes::copy_from_slice(&name), row.clone());
+        self.root.leases.attach(key, lease);
+        self.pending.push((at, row.clone()));
+        self.changes.push(Event {
+            kind: EventKind::Put,
+            key: key_value::key_of(&row, key),
+            kv: row,
+            created: created == at.main,
+            lease,
+        });
+    }
+
+    /// Deletes a key that is live: row, index, lease, digest, event.
+    fn write_tombstone(&mut self, key: &[u8]) {
+        let at = self.next_row();
+        self.root.index.tombstone(key, at).expect("callers delete live keys only");
+        let row = KeyValueView { key, ..KeyValueView::default() }.encode().0;
+        let name = tombstone_name(at);
+        self.digest.put(Space::KeyValues, &name, &row);
+        self.batch.put(Space::KeyValues, Bytes::copy_from_slice(&name), row);
+        self.root.leases.attach(key, LeaseId(0));
+        let kv = key_value::deleted(key, at.main.0);
+        self.changes.push(Event {
+            kind: EventKind::Delete,
+            key: key_value::key_of(&kv, key),
+            kv,
+            created: false,
+            lease: LeaseId(0),
+        });
+    }
+
+    /// Sets a row outside of the key-values.
+    fn write_row(&mut self, space: Space, name: &[u8], value: Bytes) {
+        self.digest.put(space, name, &value);
+        self.batch.put(space, Bytes::copy_from_slice(name), value);
+    }
+
+    /// Removes a row outside of the key-values.
+    fn delete_row(&mut self, space: Space, name: &[u8]) {
+        self.digest.delete(space, name);
+        self.batch.delete(space, Bytes::copy_from_slice(name));
+    }
+
+    /// Ends a command: its changes, if any, become one revision.
+    fn commit_changes(&mut self) {
+        if self.changes.is_empty() {
+            return;
+        }
+        self.root.revision += 1;
+        let revision = Revision(self.root.revision);
+        let events = std::mem::take(&mut self.changes).into();
+        self.events.push(RevisionEvents { revision, events });
+    }
+}
+
+fn check_version(version: u32) -> Result<(), StorageError> {
+    match version <= STATE_MACHINE_VERSION {
+        true => Ok(()),
+        false => Err(unsupported(&format!(
+            "the log asks for state machine version {version}, this release has {STATE_MACHINE_VERSION}"
+        ))),
+    }
+}
+
+fn unsupported(why: &str) -> StorageError {
+    StorageError::Unsupported(why.to_owned())
+}

@@ -1,0 +1,122 @@
+//! Checksums of the whole: `HashKV`, equal to etcd's for the same history, and `Hash` over the backend.
+//!
+//! Compat: etcd's `HashKV` is the CRC-32C of the ASCII `key`, then name and value of every change up to the
+//! hash revision, in order, without what a compaction removes whether or not this member has removed it yet:
+//! - a change at or below the compacted revision that is not among those kept at the *hash* revision, unless
+//!   that set is empty, when nothing is left out (so the answer then depends on physical progress);
+//! - a tombstone exactly at the compacted revision.
+//!
+//! Kept at a revision: for each key its newest change up to there, if it is a put.
+
+use std::ops::ControlFlow;
+
+use crate::engine::{Direction, Engine, Space};
+use crate::error::StorageError;
+use crate::index::At;
+use crate::layout::{first_name, read_name};
+use crate::root::Root;
+use crate::types::{Revision, RowRevision};
+
+/// etcd's name of its key-value bucket.
+const BUCKET: &[u8] = b"key";
+
+/// The answer of `HashKV`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashKv {
+    /// CRC-32C.
+    pub hash: u32,
+    /// The compacted revision; -1 when nothing was ever compacted.
+    pub compact_revision: Revision,
+    /// The revision up to which the hash goes.
+    pub hash_revision: Revision,
+}
+
+/// Hashes the history up to `revision`, which lies inside of it.
+pub(crate) fn hash_kv(root: &Root, revision: i64) -> Result<HashKv, StorageError> {
+    let mut hasher = Hasher {
+        crc: crc32c::crc32c(BUCKET),
+        compacted: root.compacted,
+        kept: kept_below(root, revision),
+        keeps_nothing: is_empty_at(root, revision),
+    };
+    let mut failed = None;
+    let end = first_name(revision.saturating_add(1));
+    let mut visit = |name: &[u8], row: &[u8]| match hasher.row(name, row) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    };
+    let engine = &root.engine;
+    engine.scan(Space::KeyValues, &[], Some(&end), Direction::Ascending, &mut visit)?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(HashKv {
+            hash: hasher.crc,
+            compact_revision: Revision(root.compacted),
+            hash_revision: Revision(revision),
+        }),
+    }
+}
+
+struct Hasher {
+    crc: u32,
+    compacted: i64,
+    /// The kept changes at or below the compacted revision, sorted.
+    kept: Vec<RowRevision>,
+    keeps_nothing: bool,
+}
+
+impl Hasher {
+    fn row(&mut self, name: &[u8], row: &[u8]) -> Result<(), StorageError> {
+        let (at, tombstone) = read_name(name)?;
+        let main = at.main.0;
+        let superseded =
+            main <= self.compacted && !self.keeps_nothing && self.kept.binary_search(&at).is_err();
+        if !superseded && !(tombstone && main == self.compacted) {
+            self.crc = crc32c::crc32c_append(crc32c::crc32c_append(self.crc, name), row);
+        }
+        Ok(())
+    }
+}
+
+/// What is kept at `revision`, as far as the compaction could remove it.
+fn kept_below(root: &Root, revision: i64) -> Vec<RowRevision> {
+    let mut kept = Vec::new();
+    if root.compacted < 0 {
+        return kept;
+    }
+    let at = At::Revision(Revision(revision));
+    root.index.scan(&[], None, at, Direction::Ascending, &mut |_, state| {
+        if state.modified.main.0 <= root.compacted {
+            kept.push(state.modified);
+        }
+        ControlFlow::Continue(())
+    });
+    kept.sort_unstable();
+    kept
+}
+
+fn is_empty_at(root: &Root, revision: i64) -> bool {
+    let mut empty = true;
+    let at = At::Revision(Revision(revision));
+    root.index.scan(&[], None, at, Direction::Ascending, &mut |_, _| {
+        empty = false;
+        ControlFlow::Break(())
+    });
+    empty
+}
+
+/// A checksum over all spaces and rows: for tests. Members may differ in it, by physical compaction.
+pub(crate) fn hash_backend(engine: &dyn Engine) -> Result<u32, StorageError> {
+    let mut crc = 0;
+    for space in Space::ALL {
+        crc = crc32c::crc32c_append(crc, space.name().as_bytes());
+        engine.scan(space, &[], None, Direction::Ascending, &mut |name, row| {
+            crc = crc32c::crc32c_append(crc32c::crc32c_append(crc, name), row);
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(crc)
+}

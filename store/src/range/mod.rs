@@ -1,0 +1,57 @@
+//! Ranges: from a request and a view to the answer with its encoded values.
+//!
+//! Invariants: `count` is the number of keys in the range at the revision, whatever limit and filters say;
+//! `more` tells whether the filtered result is longer than the limit; the header carries the view's revision,
+//! not the requested one. A page of the latest revision costs O(log n + page).
+
+mod bounds;
+mod count;
+mod order;
+mod select;
+
+use proto::etcdserverpb::{RangeRequest, ResponseHeader};
+use proto::spliced;
+
+pub(crate) use bounds::KeyRange;
+
+use crate::view::{View, ViewError};
+use order::{Filter, Order};
+use select::Wanted;
+
+/// Answers a range request.
+pub(crate) fn range(
+    view: &View<'_>,
+    request: &RangeRequest,
+) -> Result<spliced::RangeResponse, ViewError> {
+    let (revision, at) = view.moment(request.revision)?;
+    let keys = KeyRange::of(&request.key, &request.range_end);
+    let header = Some(header(view.revision));
+    if request.count_only {
+        let count = count::count(view, &keys, revision, at)?;
+        return Ok(spliced::RangeResponse { header, count, ..Default::default() });
+    }
+    let wanted = Wanted {
+        keys,
+        at,
+        order: Order::of(request),
+        filter: Filter::of(request),
+        keys_only: request.keys_only,
+    };
+    let page = select::select(view, &wanted)?;
+    let count = match page.all {
+        Some(all) => all,
+        None => count::count(view, &keys, revision, at)?,
+    };
+    Ok(spliced::RangeResponse { header, kvs: page.kvs, more: page.more, count })
+}
+
+/// Counts the keys that a request means, at the moment it means.
+pub(crate) fn count(view: &View<'_>, request: &RangeRequest) -> Result<i64, ViewError> {
+    let (revision, at) = view.moment(request.revision)?;
+    count::count(view, &KeyRange::of(&request.key, &request.range_end), revision, at)
+}
+
+/// A header with nothing but a revision: the rest is the door's.
+pub(crate) fn header(revision: i64) -> ResponseHeader {
+    ResponseHeader { revision, ..ResponseHeader::default() }
+}

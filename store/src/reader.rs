@@ -1,0 +1,241 @@
+//! Reads of the last published state: cheap to clone, never in the writer's way.
+//!
+//! Invariant: each answer is of one root. Rows can be compacted away under an older root; a read that may have
+//! missed some finds out by looking at the newest root afterwards, and is made again there, or is refused as
+//! compacted when it named the revision.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use proto::etcdserverpb::{AlarmMember, RangeRequest, TxnRequest};
+use proto::log::MemberAttributes;
+use proto::spliced;
+
+use crate::engine::{Checkpoint, EngineSizes};
+use crate::error::StorageError;
+use crate::event::{EventLimits, RevisionEvents};
+use crate::hash::{self, HashKv};
+use crate::history;
+use crate::leases::LeaseInfo;
+use crate::limits::READ_ATTEMPTS_MAX;
+use crate::open;
+use crate::range;
+use crate::read_error::ReadError;
+use crate::read_txn;
+use crate::root::{AppliedState, Root};
+use crate::types::{Digest, LeaseId, LogId, Revision};
+use crate::view::{View, ViewError};
+
+/// See the module's page. Send and Sync; blocks only on the engine's own reads.
+#[derive(Clone)]
+pub struct Reader {
+    published: Arc<ArcSwap<Root>>,
+}
+
+impl Reader {
+    pub(crate) fn new(published: Arc<ArcSwap<Root>>) -> Self {
+        Self { published }
+    }
+
+    pub(crate) fn root(&self) -> Arc<Root> {
+        self.published.load_full()
+    }
+
+    /// The current revision; 1 for a fresh store. It never falls, but for an install of an older state.
+    pub fn revision(&self) -> Revision {
+        Revision(self.published.load().revision)
+    }
+
+    /// The revision the history is compacted at: reads below it are refused, at it they are not. -1: never.
+    pub fn compacted_revision(&self) -> Revision {
+        Revision(self.published.load().compacted)
+    }
+
+    /// The compacted revision whose superseded rows are all gone from this member. -1: none yet.
+    pub fn physically_compacted_revision(&self) -> Revision {
+        Revision(self.published.load().finished)
+    }
+
+    /// The index of the last applied entry; 0: none.
+    pub fn applied_index(&self) -> u64 {
+        self.applied().index
+    }
+
+    /// The last applied entry; term and index 0: none.
+    pub fn applied(&self) -> LogId {
+        self.published.load().applied.unwrap_or_default()
+    }
+
+    /// The last applied entry and the state digest after it, of one moment.
+    pub fn digest_at_applied(&self) -> (LogId, Digest) {
+        let root = self.published.load();
+        (root.applied.unwrap_or_default(), root.digest)
+    }
+
+    /// The state machine version the cluster has agreed on: proposals are made for it.
+    pub fn state_machine_version(&self) -> u32 {
+        self.published.load().state_machine_version
+    }
+
+    /// Answers a range. The header carries the current revision only.
+    ///
+    /// *Errors*: [`ReadError::Compacted`], [`ReadError::FutureRevision`], storage.
+    pub fn range(&self, request: &RangeRequest) -> Result<spliced::RangeResponse, ReadError> {
+        self.at_one_root(request.revision, |view| range::range(view, request))
+    }
+
+    /// Answers a transaction that only reads ([`crate::validate::is_read_only`]).
+    ///
+    /// *Errors*: those of [`Reader::range`], and [`ReadError::Writes`].
+    pub fn read_txn(&self, request: &TxnRequest) -> Result<spliced::TxnResponse, ReadError> {
+        if !crate::validate::is_read_only(request) {
+            return Err(ReadError::Writes);
+        }
+        let oldest = read_txn::oldest_revision(request);
+        self.at_one_root(oldest, |view| read_txn::read_txn(view, request))
+    }
+
+    /// What happened in `from..=to`, as far as the limits allow: at least one revision, if there is one.
+    ///
+    /// *Shape*: rising revisions, each whole; go on after the last one. `to` above the current revision is cut.
+    /// *Errors*: [`ReadError::Compacted`] when `from` is below the compacted revision; at it is legal.
+    pub fn events(
+        &self,
+        from: Revision,
+        to: Revision,
+        limits: EventLimits,
+    ) -> Result<Vec<RevisionEvents>, ReadError> {
+        self.refuse_compacted(from.0)?;
+        let events = history::events(&self.root(), from, to, limits)?;
+        // Rows may have gone while they were read.
+        self.refuse_compacted(from.0)?;
+        Ok(events)
+    }
+
+    /// The encoded `KeyValue` of a key at a revision; `None` when it did not exist then.
+    ///
+    /// *Errors*: [`ReadError::Compacted`], [`ReadError::FutureRevision`], storage.
+    pub fn value_at(&self, key: &[u8], revision: Revision) -> Result<Option<Bytes>, ReadError> {
+        self.at_one_root(revision.0, |view| {
+            let (_, at) = view.moment(revision.0)?;
+            view.root.index.get(key, at).map(|state| view.row(state.modified)).transpose()
+        })
+    }
+
+    /// etcd's `HashKV` up to a revision; 0: the current one. Reads everything: not for an async thread.
+    ///
+    /// *Errors*: [`ReadError::Compacted`], [`ReadError::FutureRevision`], storage.
+    pub fn hash_kv(&self, revision: Revision) -> Result<HashKv, ReadError> {
+        self.at_one_root(revision.0, |view| {
+            let (revision, _) = view.moment(revision.0)?;
+            Ok(hash::hash_kv(view.root, revision)?)
+        })
+    }
+
+    /// A checksum of all that this member stores: for tests; members may differ.
+    pub fn hash(&self) -> Result<u32, StorageError> {
+        hash::hash_backend(&*self.root().engine)
+    }
+
+    /// A lease; `None` when it does not exist.
+    pub fn lease(&self, id: LeaseId) -> Option<LeaseInfo> {
+        self.published.load().leases.get(id)
+    }
+
+    /// All leases, by rising id.
+    pub fn leases(&self) -> Vec<LeaseInfo> {
+        self.published.load().leases.all()
+    }
+
+    /// The keys of a lease, sorted.
+    pub fn lease_keys(&self, id: LeaseId) -> Vec<Bytes> {
+        self.published.load().leases.keys(id)
+    }
+
+    /// The active alarms, by member.
+    pub fn alarms(&self) -> Vec<AlarmMember> {
+        self.published.load().alarms_of(0)
+    }
+
+    /// What members said of themselves, by id.
+    pub fn members(&self) -> Vec<MemberAttributes> {
+        self.published.load().members.values().cloned().collect()
+    }
+
+    /// The room the engine takes.
+    pub fn sizes(&self) -> EngineSizes {
+        self.published.load().engine.sizes()
+    }
+
+    /// The number of keys that exist now.
+    pub fn key_count(&self) -> u64 {
+        self.published.load().index.live()
+    }
+
+    /// A consistent copy of everything, and how far *it* is applied, read from the finished copy.
+    ///
+    /// `dir` must not exist, its parent must (see [`crate::engine::Engine::checkpoint`]). Slow.
+    pub fn checkpoint(
+        &self,
+        dir: &Path,
+    ) -> Result<(Box<dyn Checkpoint>, AppliedState), StorageError> {
+        let checkpoint = self.root().engine.checkpoint(dir)?;
+        let applied = open::applied_in(&*checkpoint)?;
+        Ok((checkpoint, applied))
+    }
+
+    /// Gives the room of removed rows back to the file system (Defragment). Slow.
+    pub fn reclaim(&self) -> Result<(), StorageError> {
+        self.root().engine.reclaim()
+    }
+
+    /// Reads from one root, and again from a newer one while rows went missing under it.
+    ///
+    /// `revision` is the oldest one the read looks at; 0 and below: the root's own.
+    pub(crate) fn at_one_root<T>(
+        &self,
+        revision: i64,
+        read: impl Fn(&View<'_>) -> Result<T, ViewError>,
+    ) -> Result<T, ReadError> {
+        for _ in 0..READ_ATTEMPTS_MAX {
+            let root = self.root();
+            let result = read(&View::of(&root));
+            let compacted = self.published.load().compacted;
+            let oldest = if revision <= 0 { root.revision } else { revision };
+            match result {
+                Ok(answer) if oldest >= compacted => return Ok(answer),
+                Err(ViewError::FutureRevision) => {
+                    return Err(ReadError::FutureRevision { current: Revision(root.revision) });
+                }
+                Err(ViewError::Storage(error)) => return Err(error.into()),
+                Err(ViewError::Compacted) => {
+                    let compact_revision = Revision(compacted);
+                    return Err(ReadError::Compacted { compact_revision });
+                }
+                Err(ViewError::Missing(at)) if oldest >= compacted && self.is_current(&root) => {
+                    return Err(StorageError::Damaged(format!(
+                        "the index names change {at}, the engine does not have it"
+                    ))
+                    .into());
+                }
+                // Compacted meanwhile: the next root refuses the revision, or has newer rows.
+                Ok(_) | Err(ViewError::Missing(_)) => {}
+            }
+        }
+        Err(ReadError::Compacted { compact_revision: self.compacted_revision() })
+    }
+
+    fn is_current(&self, root: &Arc<Root>) -> bool {
+        Arc::ptr_eq(root, &self.published.load())
+    }
+
+    fn refuse_compacted(&self, revision: i64) -> Result<(), ReadError> {
+        let compacted = self.published.load().compacted;
+        match revision < compacted {
+            true => Err(ReadError::Compacted { compact_revision: Revision(compacted) }),
+            false => Ok(()),
+        }
+    }
+}
