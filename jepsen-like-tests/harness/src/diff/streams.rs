@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use proto::etcdserverpb::watch_request::RequestUnion;
 use proto::etcdserverpb::{
     WatchCancelRequest, WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse,
 };
 use services::etcdserverpb::watch_client::WatchClient;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::process::POLL;
@@ -27,6 +27,9 @@ const QUIET_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A progress request that met a busy watcher is dropped by the server: it is asked again.
 const PROGRESS_AGAIN: Duration = Duration::from_millis(100);
+
+/// The id of the watch that only keeps progress answers coming; no generated id reaches it.
+const IDLE_WATCH: i64 = 1_000_000;
 
 /// What each watch delivered, by watch id, as comparable lines.
 pub(crate) type Delivered = BTreeMap<i64, Vec<String>>;
@@ -47,16 +50,19 @@ struct Collected {
 }
 
 impl Stream {
+    /// Opens a stream with one watch on a key that nobody writes.
+    ///
+    /// Compat: etcd answers a progress request through one of the stream's watches, so there must be one.
     pub(crate) async fn open(channel: Channel) -> Result<Self> {
         let (requests, outgoing) = mpsc::channel(64);
-        let mut client = WatchClient::new(channel).max_decoding_message_size(usize::MAX);
-        let answers = timeout(QUIET_DEADLINE, client.watch(ReceiverStream::new(outgoing)))
-            .await
-            .context("opening a watch stream")??
-            .into_inner();
         let collected = Arc::new(Mutex::new(Collected::default()));
-        tokio::spawn(collect(answers, Arc::clone(&collected)));
-        Ok(Self { requests, collected })
+        tokio::spawn(collect(channel, ReceiverStream::new(outgoing), Arc::clone(&collected)));
+        let stream = Self { requests, collected };
+        let key = "nobody writes this".into();
+        let idle =
+            WatchCreateRequest { key, watch_id: IDLE_WATCH, ..WatchCreateRequest::default() };
+        stream.create(idle).await?;
+        Ok(stream)
     }
 
     /// Creates a watch and waits until the server said so.
@@ -120,23 +126,28 @@ impl Stream {
     }
 }
 
-async fn collect(mut answers: tonic::Streaming<WatchResponse>, collected: Arc<Mutex<Collected>>) {
-    let mut ended = "the server closed it".to_owned();
-    loop {
-        match answers.message().await {
-            Ok(Some(answer)) => {
-                let mut collected =
-                    collected.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                note(&mut collected, &answer);
+async fn collect(
+    channel: Channel,
+    requests: ReceiverStream<WatchRequest>,
+    collected: Arc<Mutex<Collected>>,
+) {
+    let lock = || collected.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let end =
+        match WatchClient::new(channel).max_decoding_message_size(usize::MAX).watch(requests).await
+        {
+            Err(status) => status,
+            Ok(answers) => {
+                let mut answers = answers.into_inner();
+                loop {
+                    match answers.message().await {
+                        Ok(Some(answer)) => note(&mut lock(), &answer),
+                        Ok(None) => break Status::ok("the server closed it"),
+                        Err(status) => break status,
+                    }
+                }
             }
-            Ok(None) => break,
-            Err(status) => {
-                ended = format!("{:?}: {}", status.code(), status.message());
-                break;
-            }
-        }
-    }
-    collected.lock().unwrap_or_else(std::sync::PoisonError::into_inner).ended = Some(ended);
+        };
+    lock().ended = Some(format!("{:?}: {}", end.code(), end.message()));
 }
 
 fn note(collected: &mut Collected, answer: &WatchResponse) {
