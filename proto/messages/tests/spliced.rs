@@ -231,7 +231,9 @@ proptest! {
     }
 
     #[test]
-    fn events_encoded_alone_join_to_the_same_bytes(events in proptest::collection::vec(event(), 0..4)) {
+    fn events_encoded_alone_join_to_the_same_bytes(
+        events in proptest::collection::vec(event(), 0..4),
+    ) {
         let mut joined = EncodedEventsBuilder::with_capacity(64);
         prop_assert!(joined.is_empty());
         for event in &events {

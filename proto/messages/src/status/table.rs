@@ -50,7 +50,8 @@ macro_rules! table {
 table! {
     /// A key is needed and none was given.
     EmptyKey, InvalidArgument, "key is not provided";
-    /// The key that `ignore_value` or `ignore_lease` refers to does not exist, or an operation is empty.
+    /// The key that `ignore_value` or `ignore_lease` refers to does not exist, or an operation is
+    /// empty.
     KeyNotFound, InvalidArgument, "key not found";
     /// `ignore_value` together with a value.
     ValueProvided, InvalidArgument, "value is provided";
@@ -83,7 +84,8 @@ table! {
     /// A peer URL belongs to another member.
     PeerUrlExists, FailedPrecondition, "Peer URLs already exists";
     /// The change would leave too few started members.
-    MemberNotEnoughStarted, FailedPrecondition, "re-configuration failed due to not enough started members";
+    MemberNotEnoughStarted, FailedPrecondition,
+        "re-configuration failed due to not enough started members";
     /// A peer URL cannot be read.
     MemberBadUrls, InvalidArgument, "given member URLs are invalid";
     /// No such member.
@@ -91,7 +93,8 @@ table! {
     /// Only a learner can be promoted.
     MemberNotLearner, FailedPrecondition, "can only promote a learner member";
     /// The learner lags too far behind to be promoted.
-    LearnerNotReady, FailedPrecondition, "can only promote a learner member which is in sync with leader";
+    LearnerNotReady, FailedPrecondition,
+        "can only promote a learner member which is in sync with leader";
     /// No further learner is allowed.
     TooManyLearners, FailedPrecondition, "too many learner members in cluster";
     /// The request is meant for another cluster.
@@ -147,11 +150,13 @@ table! {
     /// The outcome is unknown: time ran out.
     Timeout, Unavailable, "request timed out";
     /// The outcome is unknown: time ran out, probably because the leader was lost.
-    TimeoutDueToLeaderFail, Unavailable, "request timed out, possibly due to previous leader failure";
+    TimeoutDueToLeaderFail, Unavailable,
+        "request timed out, possibly due to previous leader failure";
     /// The outcome is unknown: time ran out, probably because of the network.
     TimeoutDueToConnectionLost, Unavailable, "request timed out, possibly due to connection lost";
     /// This member applies too slowly to answer in time.
-    TimeoutWaitAppliedIndex, Unavailable, "request timed out, waiting for the applied index took too long";
+    TimeoutWaitAppliedIndex, Unavailable,
+        "request timed out, waiting for the applied index took too long";
     /// A quorum was not connected long enough for a membership change.
     Unhealthy, Unavailable, "unhealthy cluster";
     /// A member holds damaged data; writes are refused.
