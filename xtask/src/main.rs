@@ -1,7 +1,7 @@
 //! The workshop: checks and chores behind the Makefile.
 //!
-//! It knows the shape of the repository and the commands of its suites. It must not know what a suite checks: a suite
-//! is a command that ends with a line `suite <name>: <p> passed, <f> failed`.
+//! It knows the shape of the repository and the commands of its suites. It must not know what a
+//! suite checks: a suite is a command that ends with a line `suite <name>: <p> passed, <f> failed`.
 #![expect(clippy::print_stdout, reason = "a program for terminals: what it says, it prints")]
 
 mod documents;
@@ -18,6 +18,7 @@ cargo xtask <command>
   test            every test there is, the sum in the last line
   verify          formatting, lints, docs, licences, tidy and cargo test; writes nothing
   fix             formatting, the lints that mend themselves, generated documents
+  wrap [FOLDER]   wrap the comments that are too wide
   readme          run the command blocks of the documents against bin/engram
   sim [SEED]      the simulated cluster
   jepsen [ROUNDS] crash rounds against real members
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Some("test") => stages::test(&root),
         Some("verify") => stages::verify(&root),
         Some("fix") => stages::fix(&root),
+        Some("wrap") => stages::wrap(&root, rest),
         Some("readme") => documents::commands::run(&root),
         Some("sim") => stages::sim(&root, rest),
         Some("jepsen") => stages::jepsen(&root, rest),

@@ -1,13 +1,15 @@
 //! The checks on the shape of the repository: `cargo xtask tidy`, and a test of this crate.
 //!
-//! Invariant: every [`Rule`] is shown, by a test, to fail on a seeded violation. It writes nothing, and it knows the
-//! repository only through the folder it is given, so that the tests can hand it trees of their own.
+//! Invariant: every [`Rule`] is shown, by a test, to fail on a seeded violation. It writes nothing,
+//! and it knows the repository only through the folder it is given, so that the tests can hand it
+//! trees of their own.
 
 pub(crate) mod arrows;
 mod bans;
 mod code;
 pub(crate) mod rooms;
 mod text;
+pub(crate) mod wrap;
 
 #[cfg(test)]
 mod tests;
@@ -150,8 +152,8 @@ pub(crate) fn sources(root: &Path) -> Result<Vec<(String, String)>> {
     let mut sources = Vec::new();
     let walk = WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(|entry| {
         let name = entry.file_name().to_string_lossy();
-        let hidden = name.starts_with('.') && entry.depth() > 0;
-        !hidden && !(entry.file_type().is_dir() && NOT_OURS.contains(&name.as_ref()))
+        let hidden = name.starts_with('.');
+        entry.depth() == 0 || !(hidden || entry.depth() == 1 && NOT_OURS.contains(&name.as_ref()))
     });
     for entry in walk {
         let entry = entry.context("walking the tree")?;

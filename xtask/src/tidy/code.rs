@@ -1,7 +1,8 @@
 //! Rules that need the syntax tree: function length, forbidden calls, unwraps, sleeps, weak tests.
 //!
-//! Names are resolved with the file's own `use` lines, so `use std::time::Instant; Instant::now()` is seen as
-//! `std::time::Instant::now`. Macro bodies are read as tokens, for paths and method calls.
+//! Names are resolved with the file's own `use` lines, so `use std::time::Instant; Instant::now()`
+//! is seen as `std::time::Instant::now`. Macro bodies are read as tokens, for paths and method
+//! calls.
 
 use std::collections::BTreeMap;
 
@@ -124,8 +125,11 @@ impl Look<'_> {
     }
 
     fn full_path(&mut self, full: &str, line: usize) {
-        let below = |ban: &str| full.strip_prefix(ban).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
-        for ban in BANS.iter().filter(|ban| ban.rooms.contains(&self.room)) {
+        let below = |ban: &str| {
+            full.strip_prefix(ban).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        let room = self.room;
+        for ban in BANS.iter().filter(|ban| ban.rooms.contains(&room)) {
             let free = ban.seams.contains(&self.path) || (self.in_tests && ban.tests_are_free);
             if !free && ban.paths.iter().any(|path| below(path)) {
                 self.add(ban.rule, line, format!("`{full}`: {}", ban.why));
@@ -151,7 +155,8 @@ impl Look<'_> {
         let first = signature.fn_token.span().start().line;
         let lines = block.brace_token.span.close().end().line + 1 - first;
         if lines > FUNCTION_LINES_MAX {
-            let message = format!("`{}` has {lines} lines, {FUNCTION_LINES_MAX} fit", signature.ident);
+            let message =
+                format!("`{}` has {lines} lines, {FUNCTION_LINES_MAX} fit", signature.ident);
             self.add(Rule::FunctionLength, first, message);
         }
     }

@@ -7,7 +7,7 @@ const FILE_LINES_WARNED: usize = 600;
 /// Lines of a source file that are refused above.
 const FILE_LINES_MAX: usize = 1000;
 /// Characters of a line.
-const LINE_CHARS_MAX: usize = 100;
+pub(super) const LINE_CHARS_MAX: usize = 100;
 
 /// Words of a file name that say nothing of what is in it.
 const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "manager", "misc"];
@@ -47,7 +47,8 @@ pub(crate) fn check(path: &str, text: &str, findings: &mut Findings) {
 fn length(path: &str, text: &str, findings: &mut Findings) {
     let lines = text.lines().count();
     if lines > FILE_LINES_MAX {
-        let message = format!("{lines} lines; {FILE_LINES_MAX} is the end: split it by what it does");
+        let message =
+            format!("{lines} lines; {FILE_LINES_MAX} is the end: split it by what it does");
         findings.add(Rule::FileLength, path, 0, message);
     } else if lines > FILE_LINES_WARNED {
         findings.warnings.push(format!("{path}: {lines} lines ({FILE_LINES_MAX} is the end)"));
@@ -60,7 +61,8 @@ fn name(path: &str, findings: &mut Findings) {
     }
     for part in path.trim_end_matches(".rs").trim_end_matches(".go").split('/') {
         if EMPTY_NAMES.contains(&part) {
-            let message = format!("`{part}` says nothing of what is in it: name it after its thing");
+            let message =
+                format!("`{part}` says nothing of what is in it: name it after its thing");
             findings.add(Rule::Name, path, 0, message);
         }
     }
