@@ -1,0 +1,374 @@
+//! openraft's network over the transport seam.
+//!
+//! Invariants: each call has a deadline; a log stream has bounded messages and bytes on the way;
+//! pre-vote is really asked (openraft's default grants it); every call names cluster, sender,
+//! receiver and the sender's data directory.
+//! Must not know: sockets.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt as _};
+use openraft::OptionalSend;
+use openraft::base::{BoxFuture, BoxStream as RaftBoxStream};
+use openraft::errors::{
+    NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
+};
+use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use parking_lot::Mutex;
+use proto::peer;
+use store::MemberId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::convert;
+use crate::digest::Digests;
+use crate::errors::PeerError;
+use crate::limits;
+use crate::local_identity::LocalIdentity;
+use crate::machine::SnapshotData;
+use crate::peer::{Lane, PeerAddress, PeerHandler, Transport};
+use crate::retention::SnapshotsUnderWay;
+use crate::snapshot;
+use crate::types::{PeerNode, TypeConfig, Vote};
+
+/// An answer to an append must come within this time, or the stream is broken off.
+const APPEND_ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// A snapshot must be sent and installed within this time, or it is begun anew.
+const SNAPSHOT_MAX: Duration = Duration::from_secs(3600);
+
+/// Makes the clients openraft asks for.
+pub(crate) struct Network {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) identity: Arc<LocalIdentity>,
+    pub(crate) digests: Arc<Digests>,
+    pub(crate) under_way: SnapshotsUnderWay,
+}
+
+impl Network {
+    fn client(&self, target: u64, node: &PeerNode, lane: Lane) -> Client {
+        let address =
+            PeerAddress { member_id: MemberId(target), peer_urls: node.peer_urls.clone() };
+        Client {
+            target,
+            lane,
+            peer: self.transport.peer(&address, lane),
+            urgent: self.transport.peer(&address, Lane::Heartbeat),
+            identity: Arc::clone(&self.identity),
+            digests: Arc::clone(&self.digests),
+            under_way: self.under_way.clone(),
+        }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Client;
+
+    async fn new_client(&mut self, target: u64, node: &PeerNode) -> Client {
+        self.client(target, node, Lane::Log)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, node: &PeerNode) -> Client {
+        self.client(target, node, Lane::Heartbeat)
+    }
+
+    async fn new_snapshot_client(&mut self, target: u64, node: &PeerNode) -> Client {
+        self.client(target, node, Lane::Snapshot)
+    }
+}
+
+/// One lane to one peer.
+pub(crate) struct Client {
+    target: u64,
+    lane: Lane,
+    peer: Arc<dyn PeerHandler>,
+    /// Votes and transfers go where heartbeats go, also from a client made for the log.
+    urgent: Arc<dyn PeerHandler>,
+    identity: Arc<LocalIdentity>,
+    digests: Arc<Digests>,
+    under_way: SnapshotsUnderWay,
+}
+
+impl Client {
+    fn header(&self) -> Option<peer::PeerHeader> {
+        Some(self.identity.header_to(MemberId(self.target)))
+    }
+
+    async fn within<T>(
+        &self,
+        deadline: Duration,
+        action: RPCTypes,
+        call: impl Future<Output = Result<T, PeerError>>,
+    ) -> Result<T, RPCError<TypeConfig>> {
+        match tokio::time::timeout(deadline, call).await {
+            Ok(answer) => answer.map_err(rpc_error),
+            Err(_) => Err(RPCError::Timeout(Timeout {
+                action,
+                id: self.identity.member_id().0,
+                target: self.target,
+                timeout: deadline,
+            })),
+        }
+    }
+
+    fn message(&self, request: AppendEntriesRequest<TypeConfig>) -> peer::AppendRequest {
+        let mut message = convert::append_to_message(request);
+        message.header = self.header();
+        message.applied = self.digests.newest();
+        message
+    }
+
+    fn hear(&self, response: &peer::AppendResponse) {
+        if let Some(word) = &response.applied {
+            self.digests.heard(MemberId(self.target), word);
+        }
+    }
+
+    async fn beat(
+        &mut self,
+        request: AppendEntriesRequest<TypeConfig>,
+        deadline: Duration,
+    ) -> Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>> {
+        let call = self.urgent.heartbeat(self.message(request));
+        let response = self.within(deadline, RPCTypes::AppendEntries, call).await?;
+        self.hear(&response);
+        convert::append_result_from_message(&response).map_err(rpc_error)
+    }
+
+    async fn replicate<'s>(
+        &'s mut self,
+        input: BoxStream<'static, AppendEntriesRequest<TypeConfig>>,
+        setup: Duration,
+    ) -> Result<
+        RaftBoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>,
+        RPCError<TypeConfig>,
+    > {
+        let window = Window::default();
+        let requests = bounded_requests(
+            input,
+            window.clone(),
+            self.identity.header_to(MemberId(self.target)),
+            Arc::clone(&self.digests),
+        );
+        let setup = setup.max(Duration::from_secs(1));
+        let call = self.peer.append(requests.boxed());
+        let responses = self.within(setup, RPCTypes::AppendEntries, call).await?;
+        let client = &*self;
+        let answers = stream::unfold(Some((responses, window)), move |state| async move {
+            let (mut responses, window) = state?;
+            let answer = next_answer(client, &mut responses, &window).await?;
+            let goes_on = matches!(answer, Ok(Ok(_)));
+            Some((answer, goes_on.then_some((responses, window))))
+        });
+        Ok(Box::pin(answers))
+    }
+}
+
+type Responses = BoxStream<'static, Result<peer::AppendResponse, PeerError>>;
+
+async fn next_answer(
+    client: &Client,
+    responses: &mut Responses,
+    window: &Window,
+) -> Option<Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>> {
+    let next = loop {
+        match tokio::time::timeout(APPEND_ANSWER_MAX, responses.next()).await {
+            Ok(next) => break next,
+            // Nothing to answer is no failure: the log is idle.
+            Err(_) if window.is_empty() => {}
+            Err(_) => {
+                let error = PeerError::NoAnswer("an append was not answered in time".to_owned());
+                return Some(Err(rpc_error(error)));
+            }
+        }
+    };
+    let response = match next? {
+        Ok(response) => response,
+        Err(error) => return Some(Err(rpc_error(error))),
+    };
+    window.answered();
+    client.hear(&response);
+    Some(convert::append_result_from_message(&response).map_err(rpc_error))
+}
+
+/// What is on the way to a peer and not answered: bounded in messages and in bytes.
+#[derive(Clone)]
+struct Window {
+    messages: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    sent: Arc<Mutex<VecDeque<(OwnedSemaphorePermit, OwnedSemaphorePermit)>>>,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            messages: Arc::new(Semaphore::new(limits::APPENDS_IN_FLIGHT_MAX)),
+            bytes: Arc::new(Semaphore::new(limits::APPEND_BYTES_IN_FLIGHT_MAX)),
+            sent: Arc::default(),
+        }
+    }
+}
+
+impl Window {
+    async fn enter(&self, bytes: usize) {
+        // One message larger than the whole window takes all of it.
+        let bytes = bytes.min(limits::APPEND_BYTES_IN_FLIGHT_MAX);
+        let bytes = u32::try_from(bytes).expect("the window fits into 32 bits");
+        let message = Arc::clone(&self.messages).acquire_owned();
+        let message = message.await.expect("the semaphore is never closed");
+        let room = Arc::clone(&self.bytes).acquire_many_owned(bytes);
+        let room = room.await.expect("the semaphore is never closed");
+        self.sent.lock().push_back((message, room));
+    }
+
+    fn answered(&self) {
+        self.sent.lock().pop_front();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sent.lock().is_empty()
+    }
+}
+
+fn bounded_requests(
+    input: BoxStream<'static, AppendEntriesRequest<TypeConfig>>,
+    window: Window,
+    header: peer::PeerHeader,
+    digests: Arc<Digests>,
+) -> impl Stream<Item = peer::AppendRequest> + Send + 'static {
+    stream::unfold((input, 0u64, Some(header)), move |(mut input, sequence, header)| {
+        let window = window.clone();
+        let digests = Arc::clone(&digests);
+        async move {
+            use prost::Message as _;
+            let request = input.next().await?;
+            let mut message = convert::append_to_message(request);
+            message.sequence = sequence + 1;
+            message.header = header;
+            message.applied = digests.newest();
+            window.enter(message.encoded_len()).await;
+            Some((message, (input, sequence + 1, None)))
+        }
+    })
+}
+
+fn rpc_error(error: PeerError) -> RPCError<TypeConfig> {
+    match error {
+        PeerError::NoAnswer(_) => RPCError::Network(NetworkError::new(&error)),
+        // openraft waits before it tries an unreachable peer again.
+        PeerError::Unreachable(_) | PeerError::Identity(_) | PeerError::Refused(_) => {
+            RPCError::Unreachable(Unreachable::new(&error))
+        }
+    }
+}
+
+impl RaftNetworkV2<TypeConfig> for Client {
+    type SnapshotData = SnapshotData;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.beat(request, option.soft_ttl()).await.map(AppendEntriesResponse::from)
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        mut input: S,
+        option: RPCOption,
+    ) -> BoxFuture<
+        's,
+        Result<
+            RaftBoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>,
+            RPCError<TypeConfig>,
+        >,
+    >
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        Box::pin(async move {
+            if self.lane != Lane::Heartbeat {
+                return self.replicate(input.boxed(), option.soft_ttl()).await;
+            }
+            // A heartbeat is one request: it needs no stream.
+            let Some(request) = input.next().await else {
+                return Ok(stream::empty().boxed());
+            };
+            let answer = self.beat(request, option.soft_ttl()).await?;
+            Ok(stream::iter([Ok(answer)]).boxed())
+        })
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let mut message = convert::vote_request_to_message(&request);
+        message.header = self.header();
+        let call = self.urgent.vote(message);
+        let response = self.within(option.soft_ttl(), RPCTypes::Vote, call).await?;
+        convert::vote_response_from_message(&response).map_err(rpc_error)
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let mut message = convert::vote_request_to_message(&request);
+        message.header = self.header();
+        let call = self.urgent.pre_vote(message);
+        let response = self.within(option.soft_ttl(), RPCTypes::Vote, call).await?;
+        convert::vote_response_from_message(&response).map_err(rpc_error)
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: openraft::alias::SnapshotOf<TypeConfig, SnapshotData>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let SnapshotData::Local(local) = snapshot.snapshot else {
+            let text = "only this member's own state can be sent";
+            return Err(StreamingError::Network(NetworkError::from_string(text)));
+        };
+        let _held = self.under_way.begin();
+        let send = async {
+            let header = self.identity.header_to(MemberId(self.target));
+            let chunks = snapshot::chunks(local, vote, header).await?;
+            self.peer.snapshot(chunks).await
+        };
+        let sent = self.within(SNAPSHOT_MAX, RPCTypes::InstallSnapshot, send);
+        tokio::select! {
+            biased;
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            response = sent => {
+                let response = response?;
+                let vote = convert::vote_from_message(response.vote.as_ref()).map_err(rpc_error)?;
+                Ok(SnapshotResponse::new(vote))
+            }
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let mut message = convert::transfer_to_message(&request);
+        message.header = self.header();
+        let call = self.urgent.transfer_leader(message);
+        let response = self.within(option.soft_ttl(), RPCTypes::TransferLeader, call).await?;
+        convert::transfer_response_from_message(&response).map_err(rpc_error)
+    }
+}

@@ -1,0 +1,355 @@
+//! How a member comes to life: identity, state, log, core, tasks.
+//!
+//! Invariants: a member without data asks its peers before it founds a cluster, and before its own
+//! port opens; every founding member writes the same first entry; nothing is served before the state
+//! is opened.
+//! Must not know: which parts it is given.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::future::join_all;
+use openraft::SnapshotPolicy;
+use proto::peer;
+use store::{MemberId, Reader, Store, StoreOptions};
+use tokio::sync::watch;
+
+use crate::admission::Admission;
+use crate::apply::{Applier, ApplyCounters};
+use crate::apply_task::ApplyTask;
+use crate::batcher::Batcher;
+use crate::blocking::Blocking;
+use crate::config::{Bootstrap, MemberConfig};
+use crate::consensus::{Consensus, Core};
+use crate::digest::Digests;
+use crate::errors::StartError;
+use crate::identity::{ClusterId, DataMark, IDENTITY_FILE, Identity};
+use crate::leadership::{self, Contact, Leadership};
+use crate::local_identity::{KnownPeers, LocalIdentity};
+use crate::log;
+use crate::machine::{Flusher, LocalSnapshot, Machine};
+use crate::network::Network;
+use crate::parts::{Parts, RuntimeChoice};
+use crate::peer::{Lane, PeerAddress};
+use crate::read_index::ReadIndex;
+use crate::retention::{self, SnapshotsUnderWay};
+use crate::runtime::RaftThread;
+use crate::types::Runtime;
+use crate::waiters::Waiters;
+use crate::{Raft, limits};
+
+impl Consensus {
+    /// Starts a member, from its data or anew.
+    ///
+    /// On return the state is open and peers may call [`Consensus::peer_handler`]; there need not be
+    /// a leader yet.
+    ///
+    /// *Errors*: [`StartError`]; nothing keeps running.
+    pub async fn start(
+        config: MemberConfig,
+        parts: Parts,
+    ) -> Result<(Consensus, Reader), StartError> {
+        let thread = match parts.runtime {
+            RuntimeChoice::Dedicated => Some(RaftThread::start()?),
+            RuntimeChoice::Caller => None,
+        };
+        let seed = config.seed;
+        let starting = Runtime::scope(seed, start_in_scope(config, parts));
+        let started = match &thread {
+            Some(thread) => {
+                let started = thread.handle().spawn(starting).await;
+                started.map_err(|error| StartError::Consensus(error.to_string()))?
+            }
+            None => starting.await,
+        };
+        match started {
+            Ok((consensus, reader)) => {
+                *consensus.core.thread.lock() = thread;
+                Ok((consensus, reader))
+            }
+            Err(error) => {
+                if let Some(thread) = thread {
+                    thread.stop().await;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+async fn start_in_scope(
+    config: MemberConfig,
+    parts: Parts,
+) -> Result<(Consensus, Reader), StartError> {
+    let identity = Arc::new(establish_identity(&config, &parts).await?);
+    let blocking = match parts.runtime {
+        RuntimeChoice::Dedicated => Blocking::Threads,
+        RuntimeChoice::Caller => Blocking::Inline,
+    };
+    let state = open_state(&parts, blocking).await?;
+    let log = log::open(&parts.log_files).map_err(|error| StartError::Log(error.to_string()))?;
+    let under_way = SnapshotsUnderWay::default();
+    let network = Network {
+        transport: Arc::clone(&parts.transport),
+        identity: Arc::clone(&identity),
+        digests: Arc::clone(&state.digests),
+        under_way: under_way.clone(),
+    };
+    let local = LocalSnapshot::new(state.reader.clone(), parts.snapshot_dir.clone(), blocking);
+    let machine = Machine::new(state.apply.clone(), state.flusher.clone(), local);
+    let id = identity.member_id().0;
+    let raft_config = Arc::new(core_config(&config)?);
+    let raft = Raft::new(id, raft_config, network, log, machine).await;
+    let raft = raft.map_err(|error| StartError::Consensus(error.to_string()))?;
+    found_cluster(&config, &raft).await?;
+    let core = assemble(config, parts, identity, state, raft, under_way, blocking);
+    let reader = core.1;
+    Ok((Consensus { core: core.0 }, reader))
+}
+
+/// The opened state and those who work on it.
+struct State {
+    reader: Reader,
+    apply: ApplyTask,
+    applied: watch::Receiver<Option<store::LogId>>,
+    flusher: Flusher,
+    waiters: Waiters,
+    digests: Arc<Digests>,
+    counters: Arc<ApplyCounters>,
+}
+
+async fn open_state(parts: &Parts, blocking: Blocking) -> Result<State, StartError> {
+    let engines = Arc::clone(&parts.engines);
+    let opened = blocking.run(move || {
+        let engine = engines.open_current()?;
+        Store::open(Arc::clone(&engine), StoreOptions::default()).map(|store| (engine, store))
+    });
+    let (engine, store) = opened.await??;
+    let reader = store.reader();
+    let waiters = Waiters::default();
+    let digests = Arc::new(Digests::default());
+    let counters = Arc::new(ApplyCounters::default());
+    let applier = Applier::new(
+        store,
+        waiters.clone(),
+        Arc::clone(&parts.publisher),
+        Arc::clone(&digests),
+        Arc::clone(&counters),
+    );
+    let applied = applier.watch_applied();
+    let apply = match parts.runtime {
+        RuntimeChoice::Dedicated => ApplyTask::spawn(applier)?,
+        RuntimeChoice::Caller => ApplyTask::inline(applier),
+    };
+    let flusher = Flusher::new(apply.clone(), engine, blocking);
+    Ok(State { reader, apply, applied, flusher, waiters, digests, counters })
+}
+
+/// openraft, told what this system wants of it.
+fn core_config(config: &MemberConfig) -> Result<openraft::Config, StartError> {
+    let timing = config.timing;
+    let election_max = timing.election_max_ms();
+    let core = openraft::Config {
+        cluster_name: config.cluster_token.clone(),
+        heartbeat_interval: timing.heartbeat_ms,
+        election_timeout_min: timing.election_ms,
+        election_timeout_max: election_max,
+        // A member that cannot win must not raise the term and unseat a healthy leader.
+        enable_pre_vote: Some(true),
+        // A leader cut off from its quorum pauses its heartbeats, so that those who still hear it can
+        // elect another.
+        quorum_loss_probe_interval: Some(2 * election_max),
+        // A restarted leader stands for election like everyone.
+        enable_leader_restore: Some(false),
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        install_snapshot_timeout: 3_600_000,
+        max_payload_entries: limits::APPEND_ENTRIES_MAX,
+        // A first retry soon, then at most one a heartbeat: a peer that returns is found quickly.
+        backoff: format!("10ms 20ms ...{}ms", timing.heartbeat_ms.max(20)),
+        ..openraft::Config::default()
+    };
+    core.validate().map_err(|error| StartError::Config(error.to_string()))
+}
+
+/// Writes the first entry of a new cluster, the same on every founding member.
+async fn found_cluster(config: &MemberConfig, raft: &Raft) -> Result<(), StartError> {
+    let fatal = |error: String| StartError::Consensus(error);
+    let initialized = raft.is_initialized().await.map_err(|error| fatal(error.to_string()))?;
+    if initialized {
+        // A sole voter need not wait out an election timeout; with others the call is harmless only
+        // when they are gone, so it is not made.
+        let sole = leadership::is_sole_voter(
+            &openraft::async_runtime::WatchReceiver::borrow_watched(&raft.metrics()),
+        );
+        if sole {
+            raft.trigger().elect(false).await.map_err(|error| fatal(error.to_string()))?;
+        }
+        return Ok(());
+    }
+    if config.bootstrap == Bootstrap::New {
+        let nodes = config.initial_nodes();
+        raft.initialize(nodes).await.map_err(|error| fatal(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn assemble(
+    config: MemberConfig,
+    parts: Parts,
+    identity: Arc<LocalIdentity>,
+    state: State,
+    raft: Raft,
+    snapshots_under_way: SnapshotsUnderWay,
+    blocking: Blocking,
+) -> (Arc<Core>, Reader) {
+    let admission = Admission::default();
+    let batcher = Batcher::new(admission.clone(), state.waiters.clone(), state.reader.clone());
+    let contact = Arc::new(Contact::default());
+    let (leadership_sender, leadership_changes) = watch::channel(Leadership::default());
+    let observe = leadership::observe(
+        raft.metrics(),
+        Arc::clone(&contact),
+        config.timing.lease(),
+        Duration::from_millis(config.timing.heartbeat_ms),
+        leadership_sender,
+    );
+    let (stop, _) = watch::channel(false);
+    let core = Arc::new(Core {
+        next_id: AtomicU64::new(config.seed),
+        metrics: raft.metrics(),
+        raft: raft.clone(),
+        identity,
+        transport: parts.transport,
+        engines: parts.engines,
+        waiters: state.waiters,
+        admission,
+        batcher: batcher.clone(),
+        read_index: ReadIndex::default(),
+        digests: state.digests,
+        counters: state.counters,
+        apply: state.apply,
+        applied: state.applied,
+        flusher: state.flusher,
+        contact,
+        leadership_changes,
+        snapshots_under_way,
+        receiving: tokio::sync::Mutex::new(()),
+        blocking,
+        runtime: tokio::runtime::Handle::current(),
+        leader_calls: OnceLock::new(),
+        stopping: AtomicBool::new(false),
+        stop,
+        thread: parking_lot::Mutex::new(None),
+        config,
+    });
+    tokio::spawn(observe);
+    tokio::spawn(batcher.run(raft));
+    tokio::spawn(core.read_index.clone().run(Arc::clone(&core)));
+    tokio::spawn(retention::run(Arc::clone(&core)));
+    (core, state.reader)
+}
+
+/// Reads the identity of the data directory, or makes one after asking the peers.
+async fn establish_identity(
+    config: &MemberConfig,
+    parts: &Parts,
+) -> Result<LocalIdentity, StartError> {
+    let known = KnownPeers::load(&parts.log_files)?;
+    if let Some(bytes) = parts.log_files.read_file(IDENTITY_FILE)? {
+        let identity =
+            Identity::decode(&bytes).map_err(|error| StartError::Identity(error.to_string()))?;
+        warn_about_other_ids(config, &identity);
+        return Ok(LocalIdentity::new(identity, known));
+    }
+    let (cluster_id, member_id) = match config.bootstrap {
+        Bootstrap::New => found(config, parts).await?,
+        Bootstrap::Existing => join(config, parts).await?,
+    };
+    let identity = Identity { cluster_id, member_id, data_mark: new_mark(config.seed, member_id) };
+    parts.log_files.write_file(IDENTITY_FILE, &identity.encode())?;
+    Ok(LocalIdentity::new(identity, known))
+}
+
+/// Compat: etcd ignores the initial cluster of a member that has data; a person should know.
+fn warn_about_other_ids(config: &MemberConfig, identity: &Identity) {
+    if let Ok(ids) = config.static_ids()
+        && config.bootstrap == Bootstrap::New
+        && ids != (identity.cluster_id, identity.member_id)
+    {
+        tracing::warn!(
+            cluster_id = %identity.cluster_id, member_id = %identity.member_id,
+            "the data directory was made with another initial cluster, which stays in force"
+        );
+    }
+}
+
+async fn found(config: &MemberConfig, parts: &Parts) -> Result<(ClusterId, MemberId), StartError> {
+    let (cluster_id, member_id) = config.static_ids()?;
+    for answer in ask_peers(config, parts, cluster_id, member_id).await {
+        let same_cluster = answer.started && answer.cluster_id == cluster_id.0;
+        if same_cluster && !answer.asker_identity.is_empty() {
+            return Err(StartError::AlreadyBootstrapped(member_id.0));
+        }
+    }
+    Ok((cluster_id, member_id))
+}
+
+async fn join(config: &MemberConfig, parts: &Parts) -> Result<(ClusterId, MemberId), StartError> {
+    let mut urls = config.this_member()?.peer_urls.clone();
+    urls.sort_unstable();
+    let (_, member_id) = config.static_ids()?;
+    let answers = ask_peers(config, parts, ClusterId(0), member_id).await;
+    if answers.is_empty() {
+        return Err(StartError::Join("no peer answered".to_owned()));
+    }
+    for answer in answers.iter().filter(|answer| answer.started) {
+        let this = answer.members.iter().find(|member| {
+            let mut theirs = member.peer_urls.clone();
+            theirs.sort_unstable();
+            theirs == urls
+        });
+        if let Some(this) = this {
+            return Ok((ClusterId(answer.cluster_id), MemberId(this.member_id)));
+        }
+    }
+    let text = "no peer knows a member with this member's peer URLs; add it first";
+    Err(StartError::Join(text.to_owned()))
+}
+
+/// What those peers say that answer within the bootstrap timeout.
+async fn ask_peers(
+    config: &MemberConfig,
+    parts: &Parts,
+    cluster_id: ClusterId,
+    member_id: MemberId,
+) -> Vec<peer::HelloResponse> {
+    let others = config.initial_cluster.iter().filter(|member| member.name != config.name);
+    let questions = others.map(|member| {
+        let address = PeerAddress { member_id: MemberId(0), peer_urls: member.peer_urls.clone() };
+        let peer = parts.transport.peer(&address, Lane::Requests);
+        let header = peer::PeerHeader {
+            cluster_id: cluster_id.0,
+            from_member_id: member_id.0,
+            ..Default::default()
+        };
+        async move {
+            let question = peer.hello(peer::HelloRequest { header: Some(header) });
+            tokio::time::timeout(config.bootstrap_timeout, question).await.ok()?.ok()
+        }
+    });
+    join_all(questions).await.into_iter().flatten().collect()
+}
+
+/// Sixteen bytes that no other data directory has.
+fn new_mark(seed: u64, member_id: MemberId) -> DataMark {
+    use sha1::{Digest as _, Sha1};
+    let mut hash = Sha1::new();
+    hash.update(b"data mark");
+    hash.update(seed.to_be_bytes());
+    hash.update(member_id.0.to_be_bytes());
+    let mut mark = [0; 16];
+    mark.copy_from_slice(&hash.finalize()[..16]);
+    DataMark(mark)
+}
