@@ -187,7 +187,8 @@ impl IntervalTree {
             }
             None => {
                 self.nodes.push(node);
-                NodeId::try_from(self.nodes.len() - 1).expect("fewer than 2^32 ranges fit in memory")
+                NodeId::try_from(self.nodes.len() - 1)
+                    .expect("fewer than 2^32 ranges fit in memory")
             }
         };
         self.node_mut(id).farthest = id;

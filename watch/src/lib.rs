@@ -35,13 +35,14 @@ mod interest;
 mod interval;
 mod limits;
 mod output;
+mod queue;
 mod response;
 mod stream;
 mod watcher;
 
 pub use control::WatchControl;
 pub use counters::Counters;
-pub use history::{History, HistoryError};
+pub use history::History;
 pub use hub::Hub;
 pub use limits::Limits;
 pub use output::WatchOutput;
