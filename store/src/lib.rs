@@ -41,6 +41,7 @@ pub use event::{Event, EventKind, EventLimits, RevisionEvents};
 pub use hash::HashKv;
 pub use leases::LeaseInfo;
 pub use outcome::{Answers, AppliedBatch, ApplyError, Outcome, Response};
+pub use range::{RangeCursor, can_be_paged};
 pub use read_error::ReadError;
 pub use reader::Reader;
 pub use root::{AppliedState, StoredMembership};

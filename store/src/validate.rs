@@ -87,6 +87,12 @@ pub fn is_serializable(request: &TxnRequest) -> bool {
     request.success.iter().all(serializable) && request.failure.iter().all(serializable)
 }
 
+/// Whether a range is wanted in the order of its keys, rising: the one that costs nothing.
+pub fn is_key_order(request: &RangeRequest) -> bool {
+    request.sort_target == i32::from(SortTarget::Key)
+        && request.sort_order != i32::from(SortOrder::Descend)
+}
+
 fn check_key(key: &[u8]) -> Result<(), EtcdError> {
     if key.is_empty() { Err(EtcdError::EmptyKey) } else { Ok(()) }
 }

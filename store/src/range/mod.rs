@@ -6,14 +6,18 @@
 
 mod bounds;
 mod count;
+mod cursor;
 mod order;
 mod select;
 
 use proto::etcdserverpb::{RangeRequest, ResponseHeader};
 use proto::spliced;
+use proto::spliced::EncodedKeyValue;
 
 pub(crate) use bounds::KeyRange;
+pub use cursor::{RangeCursor, can_be_paged};
 
+use crate::index::At;
 use crate::view::{View, ViewError};
 use order::{Filter, Order};
 use select::Wanted;
@@ -30,14 +34,7 @@ pub(crate) fn range(
         let count = count::count(view, &keys, revision, at)?;
         return Ok(spliced::RangeResponse { header, count, ..Default::default() });
     }
-    let wanted = Wanted {
-        keys,
-        at,
-        order: Order::of(request),
-        filter: Filter::of(request),
-        keys_only: request.keys_only,
-    };
-    let page = select::select(view, &wanted)?;
+    let page = select::select(view, &wanted(request, keys, at))?;
     let count = match page.all {
         Some(all) => all,
         None => count::count(view, &keys, revision, at)?,
@@ -45,8 +42,29 @@ pub(crate) fn range(
     Ok(spliced::RangeResponse { header, kvs: page.kvs, more: page.more, count })
 }
 
+/// Answers a range request without counting: its key-values, and whether there are more than the limit.
+fn page(
+    view: &View<'_>,
+    request: &RangeRequest,
+) -> Result<(Vec<EncodedKeyValue>, bool), ViewError> {
+    let (_, at) = view.moment(request.revision)?;
+    let keys = KeyRange::of(&request.key, &request.range_end);
+    let page = select::select(view, &wanted(request, keys, at))?;
+    Ok((page.kvs, page.more))
+}
+
+fn wanted<'a>(request: &RangeRequest, keys: KeyRange<'a>, at: At) -> Wanted<'a> {
+    Wanted {
+        keys,
+        at,
+        order: Order::of(request),
+        filter: Filter::of(request),
+        keys_only: request.keys_only,
+    }
+}
+
 /// Counts the keys that a request means, at the moment it means.
-pub(crate) fn count(view: &View<'_>, request: &RangeRequest) -> Result<i64, ViewError> {
+fn count(view: &View<'_>, request: &RangeRequest) -> Result<i64, ViewError> {
     let (revision, at) = view.moment(request.revision)?;
     count::count(view, &KeyRange::of(&request.key, &request.range_end), revision, at)
 }
