@@ -7,9 +7,20 @@
 //!
 //! It must not know values, leases or engines: it names rows, others fetch them.
 
+mod compact;
+mod history;
+mod keys;
+#[cfg(any(test, feature = "conformance"))]
 mod model;
+mod node;
+mod read;
+#[cfg(test)]
+mod tests;
+mod tree;
 
-pub use model::Model as KeyIndex;
+#[cfg(any(test, feature = "conformance"))]
+pub use model::Model;
+pub use tree::KeyIndex;
 
 use crate::types::{Revision, RowRevision};
 
@@ -18,7 +29,8 @@ use crate::types::{Revision, RowRevision};
 pub enum At {
     /// The newest state of the index.
     Latest,
-    /// The state after the transaction of this main revision. Meaningful from the compacted revision on.
+    /// The state after the transaction of this main revision. Meaningful from the compacted
+    /// revision on.
     Revision(Revision),
 }
 

@@ -57,7 +57,8 @@ impl Model {
         state
     }
 
-    /// Adds a tombstone, and answers the state before it; `None`, and no change, when the key is not live.
+    /// Adds a tombstone, and answers the state before it; `None`, and no change, when the key is
+    /// not live.
     pub fn tombstone(&mut self, key: &[u8], at: RowRevision) -> Option<KeyState> {
         let rows = self.keys.get_mut(key)?;
         let before = rows.last().and_then(|row| row.state)?;
@@ -65,7 +66,8 @@ impl Model {
         Some(before)
     }
 
-    /// Adds a row read back from an engine, in the order of rows; `state` is `None` for a tombstone.
+    /// Adds a row read back from an engine, in the order of rows; `state` is `None` for a
+    /// tombstone.
     pub fn restore(&mut self, key: &[u8], row: HistoryRow) {
         self.keys.entry(key.to_vec()).or_default().push(row);
     }
@@ -107,8 +109,8 @@ impl Model {
 
     /// Goes on with a compaction until about `rows_max` rows were dropped, or it is done.
     ///
-    /// Per key the newest row at or below the compaction's revision stays, and what is above it; a tombstone
-    /// at or below goes too, unless it is exactly at the revision.
+    /// Per key the newest row at or below the compaction's revision stays, and what is above it; a
+    /// tombstone at or below goes too, unless it is exactly at the revision.
     pub fn compact(&mut self, compaction: &mut Compaction, rows_max: usize) -> Vec<DroppedRow> {
         let mut dropped = Vec::new();
         let Some(from) = compaction.next.take() else { return dropped };

@@ -1,0 +1,50 @@
+# The daily verbs. Thin: what needs logic is in build/ (getting ready to compile) and in `cargo xtask`.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test build verify fix peers peers-kubernetes bench run3 sim jepsen clean
+
+ready := build/ready.sh
+SEED ?=
+ROUNDS ?= 30
+ARGS ?=
+
+help: ## say what there is
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 26
+
+run: ## build the release binary and start `engram dev`
+	@$(ready) build/binary.sh
+	@exec bin/engram dev $(ARGS)
+
+test: ## everything: unit, black-box, differential, crash and simulation tests
+	@$(ready) cargo xtask test
+
+build: ## leave the release binary at bin/engram
+	@$(ready) build/binary.sh
+
+verify: ## formatting, lints, docs, licences, tidy and `cargo test`; writes nothing
+	@$(ready) cargo xtask verify
+
+fix: ## formatting and the lints that can mend themselves; generated documents
+	@$(ready) cargo xtask fix
+
+peers: ## the real etcd, etcdctl and etcdutl, in the cache
+	@build/peers.sh etcd
+
+peers-kubernetes: ## the real Kubernetes programs, in the cache
+	@build/peers.sh kubernetes
+
+bench: peers build ## Engram beside the real etcd, on this machine, in one table
+	@$(ready) cargo xtask bench
+
+run3: build ## three members on this machine
+	@build/run3.sh
+
+sim: ## a simulated cluster; SEED=n for one seed
+	@$(ready) cargo xtask sim $(SEED)
+
+jepsen: peers build ## kill -9, pause and restart real members under load; ROUNDS=n
+	@$(ready) cargo xtask jepsen $(ROUNDS)
+
+clean: ## remove build output (not the cache)
+	@rm -rf bin target engram-dev

@@ -1,0 +1,201 @@
+//! What `make test`, `make verify` and their like consist of, in order: the one list of it.
+//!
+//! Invariants: a stage that fails does not keep the next from running, unless nothing could run
+//! without it; a suite that ends without its count is one failure; the last line of `test` is the
+//! sum.
+
+mod count;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use count::Count;
+use run::{Stage, plain};
+
+/// Crash rounds in `make test`.
+const ROUNDS: &str = "30";
+
+/// Where the real programs are built to.
+pub(crate) fn peers_folder() -> Result<PathBuf> {
+    Ok(cache()?.join("peers/bin"))
+}
+
+fn cache() -> Result<PathBuf> {
+    if let Some(cache) = std::env::var_os("ENGRAM_CACHE") {
+        return Ok(cache.into());
+    }
+    let home = std::env::var_os("HOME").context("neither ENGRAM_CACHE nor HOME is set")?;
+    Ok(Path::new(&home).join(".cache/engram"))
+}
+
+/// Everything.
+pub(crate) fn test(root: &Path) -> Result<bool> {
+    let started = Instant::now();
+    let mut report = Report::default();
+    let built = report.step("release binary", run::step(root, "build/binary.sh", &["--suites"]))
+        && report.step("real etcd", run::step(root, "build/peers.sh", &["etcd"]));
+    let stage = Stage::cargo("cargo test", &["test", "--workspace", "--no-fail-fast", "--locked"]);
+    report.add("cargo test", run::counted(root, &stage));
+    if built {
+        let own = std::env::current_exe().context("finding xtask itself")?;
+        for stage in suites(root, &own)? {
+            report.add(stage.name, run::counted(root, &stage));
+        }
+    }
+    report.print(started.elapsed());
+    Ok(report.total.failed == 0)
+}
+
+/// The suites that drive the built binary.
+fn suites(root: &Path, own: &Path) -> Result<Vec<Stage>> {
+    let harness = harness(root)?;
+    Ok(vec![
+        Stage::program("documents", own, &["readme"]),
+        Stage::program("differential", &harness, &["diff"]),
+        Stage::program("bad input", &harness, &["bad-input"]),
+        Stage::program("crash rounds", &harness, &["rounds", "--rounds", ROUNDS]),
+    ])
+}
+
+/// The harness that was built beside the release binary.
+fn harness(root: &Path) -> Result<PathBuf> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(target.join("release/engram-harness"))
+}
+
+/// Everything that looks at the source, and `cargo test`; writes nothing.
+pub(crate) fn verify(root: &Path) -> Result<bool> {
+    let started = Instant::now();
+    let mut report = Report::default();
+    report.check("formatting", plain(root, "cargo", &["fmt", "--all", "--check"]));
+    let clippy =
+        ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
+    report.check("lints", plain(root, "cargo", &clippy));
+    let doc = ["doc", "--workspace", "--no-deps", "--locked", "--quiet"];
+    report.check("docs", run::with_env(root, "cargo", &doc, "RUSTDOCFLAGS", "-D warnings"));
+    report.check("tidy", crate::tidy::run(root));
+    report.check("licences and bans", deny(root));
+    let stage = Stage::cargo("cargo test", &["test", "--workspace", "--no-fail-fast", "--locked"]);
+    report.add("cargo test", run::counted(root, &stage));
+    report.print(started.elapsed());
+    Ok(report.total.failed == 0)
+}
+
+/// cargo-deny, built once into the cache; its advisories only where their database can be reached.
+fn deny(root: &Path) -> Result<bool> {
+    let home = cache()?.join("cargo-deny");
+    let program = home.join("bin/cargo-deny");
+    if !program.exists() {
+        println!("building cargo-deny, once on this machine");
+        let home = home.display().to_string();
+        let install = ["install", "cargo-deny", "--locked", "--quiet", "--root", &home];
+        ensure!(plain(root, "cargo", &install)?, "cargo-deny did not build");
+    }
+    let program = program.display().to_string();
+    let checks = ["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    let passed = plain(root, &program, &checks)?;
+    if plain(root, &program, &["fetch", "db"]).unwrap_or(false) {
+        return Ok(passed && plain(root, &program, &["check", "--disable-fetch", "advisories"])?);
+    }
+    println!("the advisory database cannot be reached from here: advisories were not checked");
+    Ok(passed)
+}
+
+/// Mends what can be mended without thought.
+pub(crate) fn fix(root: &Path) -> Result<bool> {
+    let clippy =
+        ["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"];
+    let linted = plain(root, "cargo", &clippy)?;
+    let formatted = plain(root, "cargo", &["fmt", "--all"])?;
+    for page in crate::documents::write(root)? {
+        println!("wrote {page}");
+    }
+    Ok(wrap(root, &[])? && linted && formatted)
+}
+
+/// Wraps the comments that are too wide, in a folder or everywhere.
+pub(crate) fn wrap(root: &Path, rest: &[String]) -> Result<bool> {
+    let folder = rest.first().map_or_else(|| root.to_owned(), |folder| root.join(folder));
+    for file in crate::tidy::wrap::write(&folder)? {
+        println!("wrapped {file}");
+    }
+    Ok(true)
+}
+
+/// The simulated cluster.
+pub(crate) fn sim(root: &Path, rest: &[String]) -> Result<bool> {
+    let mut arguments = vec!["run", "--release", "--quiet", "-p", "engram-sim", "--"];
+    if let Some(seed) = rest.first() {
+        arguments.extend(["--seed", seed]);
+    }
+    plain(root, "cargo", &arguments)
+}
+
+/// Crash rounds against real members.
+pub(crate) fn jepsen(root: &Path, rest: &[String]) -> Result<bool> {
+    let rounds = rest.first().map_or(ROUNDS, String::as_str);
+    let harness = built_harness(root)?;
+    plain(root, &harness, &["rounds", "--rounds", rounds])
+}
+
+/// Engram beside the real etcd.
+pub(crate) fn bench(root: &Path, rest: &[String]) -> Result<bool> {
+    let harness = built_harness(root)?;
+    let mut arguments = vec!["bench"];
+    arguments.extend(rest.iter().map(String::as_str));
+    plain(root, &harness, &arguments)
+}
+
+fn built_harness(root: &Path) -> Result<String> {
+    ensure!(run::step(root, "build/binary.sh", &["--suites"])?, "the harness did not build");
+    Ok(harness(root)?.display().to_string())
+}
+
+/// What the stages came to.
+#[derive(Default)]
+struct Report {
+    rows: Vec<(&'static str, Count, Duration)>,
+    total: Count,
+}
+
+impl Report {
+    fn add(&mut self, name: &'static str, outcome: Result<(Count, Duration)>) {
+        let (count, took) = outcome.unwrap_or_else(|error| {
+            println!("{name}: {error:#}");
+            (Count { passed: 0, failed: 1 }, Duration::ZERO)
+        });
+        self.total += count;
+        self.rows.push((name, count, took));
+    }
+
+    /// A stage that is one check.
+    fn check(&mut self, name: &'static str, outcome: Result<bool>) {
+        println!("{name}: {}", if matches!(outcome, Ok(true)) { "ok" } else { "failed" });
+        let count = |passed: bool| Count { passed: passed.into(), failed: (!passed).into() };
+        self.add(name, outcome.map(|passed| (count(passed), Duration::ZERO)));
+    }
+
+    /// A stage that tests nothing, but without which later ones cannot run.
+    fn step(&mut self, name: &'static str, outcome: Result<bool>) -> bool {
+        let done = matches!(outcome, Ok(true));
+        if !done {
+            self.check(name, outcome);
+        }
+        done
+    }
+
+    fn print(&self, took: Duration) {
+        println!("\n{:<20} {:>8} {:>8} {:>8}", "stage", "passed", "failed", "seconds");
+        for (name, count, took) in &self.rows {
+            let seconds = took.as_secs();
+            println!("{name:<20} {:>8} {:>8} {seconds:>8}", count.passed, count.failed);
+        }
+        let Count { passed, failed } = self.total;
+        let seconds = took.as_secs();
+        println!("{} min {} s\n{passed} tests passed, {failed} failed", seconds / 60, seconds % 60);
+    }
+}
