@@ -47,4 +47,4 @@ jepsen: peers build ## kill -9, pause and restart real members under load; ROUND
 	@$(ready) cargo xtask jepsen $(ROUNDS)
 
 clean: ## remove build output (not the cache)
-	@rm -rf bin target engram-dev
+	@rm -rf bin target engram-dev engram-run3

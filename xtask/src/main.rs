@@ -18,6 +18,7 @@ cargo xtask <command>
   test            every test there is, the sum in the last line
   verify          formatting, lints, docs, licences, tidy and cargo test; writes nothing
   fix             formatting, the lints that mend themselves, generated documents
+  generate        write the generated parts of the documents anew
   wrap [FOLDER]   wrap the comments that are too wide
   readme          run the command blocks of the documents against bin/engram
   sim [SEED]      the simulated cluster
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Some("test") => stages::test(&root),
         Some("verify") => stages::verify(&root),
         Some("fix") => stages::fix(&root),
+        Some("generate") => stages::generate(&root),
         Some("wrap") => stages::wrap(&root, rest),
         Some("readme") => documents::commands::run(&root),
         Some("sim") => stages::sim(&root, rest),

@@ -111,10 +111,15 @@ pub(crate) fn fix(root: &Path) -> Result<bool> {
         ["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"];
     let linted = plain(root, "cargo", &clippy)?;
     let formatted = plain(root, "cargo", &["fmt", "--all"])?;
+    Ok(generate(root)? && wrap(root, &[])? && linted && formatted)
+}
+
+/// Writes the generated parts of the documents anew.
+pub(crate) fn generate(root: &Path) -> Result<bool> {
     for page in crate::documents::write(root)? {
         println!("wrote {page}");
     }
-    Ok(wrap(root, &[])? && linted && formatted)
+    Ok(true)
 }
 
 /// Wraps the comments that are too wide, in a folder or everywhere.
