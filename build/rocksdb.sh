@@ -30,9 +30,14 @@ progress() {
 }
 
 started=$SECONDS
+# In a process group of its own, so that stopping this stops the compilers too.
+set -m
 compile cargo build --quiet --locked --release -p librocksdb-sys >"$log" 2>&1 &
 compiler=$!
-trap 'kill "$compiler" 2>/dev/null || true' INT TERM
+set +m
+trap 'kill -- "-$compiler" 2>/dev/null || true' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 next_line=0
 while kill -0 "$compiler" 2>/dev/null; do
   if [ -t 2 ]; then

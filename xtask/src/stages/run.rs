@@ -41,7 +41,14 @@ pub(crate) fn plain(root: &Path, program: &str, arguments: &[&str]) -> Result<bo
     Ok(status.with_context(|| format!("running {program}"))?.success())
 }
 
-/// The same, with one variable set.
+/// Whether a program succeeds, whatever it says.
+pub(crate) fn quiet(root: &Path, program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Runs a program as [`plain`] does, with one variable set.
 pub(crate) fn with_env(
     root: &Path,
     program: &str,
