@@ -29,6 +29,7 @@ mod local_identity;
 pub mod log;
 mod machine;
 mod membership;
+mod memory_network;
 mod metrics;
 mod network;
 mod parts;
@@ -48,6 +49,7 @@ pub use errors::{
 };
 pub use identity::{ClusterId, DataMark, Identity, added_member_id, cluster_id, static_member_id};
 pub use leadership::Leadership;
+pub use memory_network::MemoryNetwork;
 pub use metrics::RaftMetrics;
 pub use parts::{Parts, Publisher, RuntimeChoice};
 pub use peer::{Lane, LeaderCalls, PeerAddress, PeerHandler, Transport};

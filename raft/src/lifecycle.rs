@@ -98,6 +98,20 @@ impl Consensus {
         }
     }
 
+    /// Ends the member the way a crash does: nothing is handed over or flushed. For simulation and
+    /// tests.
+    pub async fn kill(&self) {
+        self.core.stopping.store(true, Ordering::Release);
+        self.core.stop.send_replace(true);
+        self.core.batcher.close();
+        drop(self.core.raft.shutdown().await);
+        self.core.apply.stop().await;
+        let thread = self.core.thread.lock().take();
+        if let Some(thread) = thread {
+            thread.stop().await;
+        }
+    }
+
     fn is_alone(&self) -> bool {
         leadership::is_sole_voter(&self.core.metrics.borrow_watched())
     }

@@ -20,6 +20,14 @@ pub struct MemoryFiles {
     log: MemoryLog,
 }
 
+impl MemoryFiles {
+    /// A copy that shares nothing: what a crash leaves to the next process.
+    pub fn fork(&self) -> Self {
+        let log = MemoryLog { inner: Arc::new(Mutex::new(self.log.inner.lock().clone())) };
+        Self { files: Arc::new(Mutex::new(self.files.lock().clone())), log }
+    }
+}
+
 impl LogFiles for MemoryFiles {
     fn read_file(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         Ok(self.files.lock().get(name).cloned())
@@ -41,7 +49,7 @@ pub struct MemoryLog {
     inner: Arc<Mutex<Inner>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inner {
     entries: BTreeMap<u64, Entry>,
     purged: Option<RaftLogId>,
