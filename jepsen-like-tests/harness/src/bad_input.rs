@@ -363,7 +363,7 @@ async fn said_by_both(etcd: &Peer, engram: &Peer, expected: &str) -> [String; 2]
         if agree || Instant::now() > deadline {
             return lines.map(|lines| lines.join("; "));
         }
-        tokio::time::sleep(POLL).await;
+        crate::pause::pause(POLL).await;
     }
 }
 

@@ -33,7 +33,7 @@ pub async fn disagreement(urls: &[String], patience: Duration) -> Result<Option<
         if Instant::now() > deadline {
             bail!("the members do not reach one applied index: {states:?}");
         }
-        tokio::time::sleep(POLL).await;
+        crate::pause::pause(POLL).await;
     }
 }
 

@@ -11,5 +11,6 @@ pub mod check;
 pub mod diff;
 pub mod digest;
 pub mod opponents;
+mod pause;
 pub mod process;
 pub mod rounds;

@@ -130,7 +130,7 @@ impl Member {
             if Instant::now() > deadline {
                 bail!("{} is not ready; its output: {}", self.client_url, self.tail());
             }
-            tokio::time::sleep(POLL).await;
+            crate::pause::pause(POLL).await;
         }
     }
 
@@ -152,7 +152,7 @@ impl Member {
                 child.kill()?;
                 bail!("the member did not end after SIGTERM; its output: {}", self.tail());
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            crate::pause::pause(Duration::from_millis(2)).await;
         }
         Ok(started.elapsed())
     }

@@ -157,6 +157,7 @@ use Owner::{Anyone, Rooms, Tests};
 pub(crate) const CRATES: &[(&str, Owner)] = &[
     // One owner each: these are what the rooms are there to hide.
     ("openraft", Rooms(&["raft"])),
+    ("openraft-rt", Rooms(&["raft"])),
     ("rocksdb", Rooms(&["store_rocks"])),
     ("prometheus-client", Rooms(&["server"])),
     ("clap", Rooms(&["engram", "cluster_tools", "harness", "sim"])),

@@ -181,7 +181,7 @@ async fn settle_future(
                 let request = "watch stream of the future".to_owned();
                 return Ok(Some(Difference { step: number, request, etcd, engram }));
             }
-            Some(_) => tokio::time::sleep(process::POLL).await,
+            Some(_) => crate::pause::pause(process::POLL).await,
         }
     }
 }

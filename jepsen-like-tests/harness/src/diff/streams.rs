@@ -92,7 +92,7 @@ impl Stream {
                 if self.look(|collected| collected.progress_revision >= revision) {
                     return Ok(());
                 }
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                crate::pause::pause(Duration::from_millis(1)).await;
             }
         }
         bail!("no progress answer at revision {revision} within {QUIET_DEADLINE:?}")
@@ -109,7 +109,7 @@ impl Stream {
             if Instant::now() > deadline {
                 bail!("{what} did not come within {QUIET_DEADLINE:?}");
             }
-            tokio::time::sleep(POLL / 20).await;
+            crate::pause::pause(POLL / 20).await;
         }
         Ok(())
     }

@@ -134,7 +134,7 @@ impl Client {
         while !self.load.stopped.load(Ordering::Acquire) {
             if !self.one(&mut kv).await {
                 // A member that is down refuses at once; this keeps the loop from spinning on it.
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                crate::pause::pause(Duration::from_millis(5)).await;
             }
         }
         self.operations

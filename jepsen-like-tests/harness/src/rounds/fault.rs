@@ -112,7 +112,7 @@ async fn leader(members: &[Member]) -> Result<usize> {
         if Instant::now() > deadline {
             bail!("no member leads");
         }
-        tokio::time::sleep(POLL).await;
+        crate::pause::pause(POLL).await;
     }
 }
 
@@ -124,7 +124,7 @@ async fn writes_again(load: &Load) -> Result<Duration> {
         if started.elapsed() > RECOVERY_DEADLINE {
             bail!("no write was acknowledged for {RECOVERY_DEADLINE:?}");
         }
-        tokio::time::sleep(POLL / 10).await;
+        crate::pause::pause(POLL / 10).await;
     }
     Ok(started.elapsed())
 }

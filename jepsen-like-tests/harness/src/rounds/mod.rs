@@ -117,7 +117,7 @@ async fn acknowledged(load: &Load, count: u64, when: &str) -> Result<()> {
         if Instant::now() > deadline {
             bail!("{} acknowledged writes {when} instead of {count}", load.acknowledged());
         }
-        tokio::time::sleep(POLL / 4).await;
+        crate::pause::pause(POLL / 4).await;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ async fn hashes(urls: &[String], revision: i64) -> Result<Vec<u32>> {
             match maintenance.hash_kv(HashKvRequest { revision }).await {
                 Ok(answer) => break hashes.push(answer.into_inner().hash),
                 Err(status) if Instant::now() > deadline => bail!("{url}: {status}"),
-                Err(_) => tokio::time::sleep(POLL).await,
+                Err(_) => crate::pause::pause(POLL).await,
             }
         }
     }

@@ -39,7 +39,7 @@ impl Watcher {
                 let last = last_revision(&self.changes);
                 bail!("a watch is at revision {last} and should be at {revision}");
             }
-            tokio::time::sleep(POLL).await;
+            crate::pause::pause(POLL).await;
         }
         self.task.abort();
         Ok(std::mem::take(
@@ -58,7 +58,7 @@ async fn follow(url: String, start_revision: i64, changes: Arc<Mutex<Vec<Change>
         let next = last_revision(&changes).max(start_revision - 1) + 1;
         // Whatever ended the stream, the next one starts after the last revision seen.
         let _ = one_stream(&url, next, &changes).await;
-        tokio::time::sleep(POLL).await;
+        crate::pause::pause(POLL).await;
     }
 }
 
