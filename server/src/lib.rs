@@ -1,8 +1,28 @@
 //! The door: the etcd gRPC services, health, metrics, clocks and configuration.
 //!
-//! A request passes one way: decode and check shape (`rpc`), propose or read (`member`), map the
-//! error (`errors`), fill the header (`header`). The leader's clock for leases lives in `lease`.
+//! A request passes one way: `doors` accepts it, `rpc` checks its shape, `member` proposes or
+//! reads, `errors` maps what went wrong, `header` says who answered. The leader's clock for leases
+//! lives in `lease`.
 //! Must not know: how the log or the state are stored, arguments and environment, signals.
 
+pub mod clock;
 pub mod config;
 pub mod limits;
+pub mod version;
+
+mod doors;
+mod errors;
+mod header;
+mod http;
+mod lease;
+mod member;
+mod metrics;
+mod publish;
+mod random;
+mod rpc;
+mod tasks;
+
+pub use doors::{Listeners, bind, serve};
+pub use errors::ServeError;
+pub use member::{Ids, Member, MemberParts};
+pub use rpc::etcd_page;

@@ -1,0 +1,117 @@
+//! Accepting and serving until the member stops.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+
+use super::connection::{Connection, Traffic};
+use super::dispatch::Dispatch;
+use crate::http;
+use crate::limits::{
+    HTTP2_CONNECTION_WINDOW, HTTP2_FRAME_BYTES_MAX, HTTP2_HEADER_BYTES_MAX, HTTP2_STREAM_WINDOW,
+};
+use crate::member::Member;
+
+/// Bound listeners of one member.
+pub struct Listeners {
+    /// gRPC and HTTP for clients.
+    pub clients: Vec<TcpListener>,
+    /// Metrics and health only.
+    pub metrics: Vec<TcpListener>,
+}
+
+/// Accepted connections that wait to be served; when full, accepting waits.
+const ACCEPTED_MAX: usize = 64;
+/// After a failed accept (often: no file descriptors left) others get time to close some.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long open calls may take to end when the member stops; then their connections are cut.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// Serves all listeners; returns when the member has stopped and open calls have ended.
+///
+/// *Errors*: none of one connection; only when the server itself cannot go on.
+pub async fn serve(member: Arc<Member>, listeners: Listeners) -> Result<(), io::Error> {
+    let clients = serve_clients(Arc::clone(&member), listeners.clients);
+    let metrics = serve_metrics(Arc::clone(&member), listeners.metrics);
+    let mut stopped = member.stopped();
+    let cut = async {
+        drop(stopped.wait_for(|stopped| *stopped).await);
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = async { tokio::try_join!(clients, metrics) } => served.map(drop),
+        () = cut => Ok(()),
+    }
+}
+
+async fn serve_clients(member: Arc<Member>, listeners: Vec<TcpListener>) -> Result<(), io::Error> {
+    let config = member.config();
+    let (sender, accepted) = mpsc::channel(ACCEPTED_MAX);
+    for listener in listeners {
+        tokio::spawn(accept(listener, sender.clone(), Arc::clone(member.traffic())));
+    }
+    drop(sender);
+    let dispatch = Dispatch::new(Arc::clone(&member), http::client_pages(Arc::clone(&member)));
+    let mut stopped = member.stopped();
+    Server::builder()
+        .accept_http1(true)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+        .max_frame_size(HTTP2_FRAME_BYTES_MAX)
+        .http2_max_header_list_size(HTTP2_HEADER_BYTES_MAX)
+        .max_concurrent_streams(config.max_concurrent_streams)
+        .http2_keepalive_interval(config.keepalive_interval)
+        .http2_keepalive_timeout(config.keepalive_timeout)
+        .serve_with_incoming_shutdown(dispatch, ReceiverStream::new(accepted), async move {
+            drop(stopped.wait_for(|stopped| *stopped).await);
+        })
+        .await
+        .map_err(io::Error::other)
+}
+
+/// Ends when nobody takes connections any more; that closes the port.
+async fn accept(
+    listener: TcpListener,
+    accepted: mpsc::Sender<io::Result<Connection>>,
+    traffic: Arc<Traffic>,
+) {
+    loop {
+        let stream = tokio::select! {
+            () = accepted.closed() => return,
+            stream = listener.accept() => stream,
+        };
+        let connection =
+            stream.and_then(|(stream, _)| Connection::new(stream, Arc::clone(&traffic)));
+        match connection {
+            Ok(connection) => {
+                if accepted.send(Ok(connection)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_metrics(member: Arc<Member>, listeners: Vec<TcpListener>) -> Result<(), io::Error> {
+    let all = listeners.into_iter().map(|listener| {
+        let pages = http::metrics_pages(Arc::clone(&member));
+        let mut stopped = member.stopped();
+        async move {
+            axum::serve(listener, pages)
+                .with_graceful_shutdown(async move {
+                    drop(stopped.wait_for(|stopped| *stopped).await);
+                })
+                .await
+        }
+    });
+    futures::future::try_join_all(all).await.map(drop)
+}

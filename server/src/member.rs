@@ -1,0 +1,364 @@
+//! One member: consensus, state, watches and the leader's time, joined.
+//!
+//! Invariants: what is published to watchers is what was applied, in that order; a proposal's
+//! answer follows the publishing of its events; everything ends when `stop` is called.
+//! Must not know: gRPC and HTTP, files, sockets.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use prost::Message as _;
+use proto::etcdserverpb::{RangeRequest, TxnRequest};
+use proto::log::{Command, CommandHeader, MemberAttributes, command};
+use proto::spliced;
+use proto::status::EtcdError;
+use raft::{Consensus, Leadership, ReadIndexError};
+use store::{LeaseId, Reader, Response, Revision, StorageError, validate};
+use tokio::sync::watch as channel;
+
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::doors::Traffic;
+use crate::errors::ServeError;
+use crate::lease::{LeaderDoor, Leases, keep_time};
+use crate::metrics::Metrics;
+use crate::metrics::calls::Calls;
+use crate::publish::Publishing;
+use crate::random::Numbers;
+
+/// The ids in every answer's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ids {
+    /// The cluster's.
+    pub cluster_id: u64,
+    /// This member's.
+    pub member_id: u64,
+}
+
+/// What the composition root hands over.
+pub struct MemberParts {
+    /// Engines, log files and the way to the peers.
+    pub engines: Arc<dyn store::engine::Engines>,
+    /// The files of the log.
+    pub log_files: Arc<dyn raft::log::LogFiles>,
+    /// A directory for snapshots under way, on the engines' file system.
+    pub snapshot_dir: PathBuf,
+    /// The way to the peers.
+    pub transport: Arc<dyn raft::Transport>,
+    /// Where consensus runs.
+    pub runtime: raft::RuntimeChoice,
+    /// The clock of leases and compaction.
+    pub clock: Arc<dyn Clock>,
+    /// Where all randomness of this member comes from.
+    pub seed: u64,
+}
+
+/// One running member.
+pub struct Member {
+    config: ServerConfig,
+    ids: Ids,
+    consensus: Consensus,
+    reader: Reader,
+    publishing: Arc<Publishing>,
+    numbers: Numbers,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    traffic: Arc<Traffic>,
+    stop: channel::Sender<bool>,
+    /// True while there has been no leader for several election timeouts.
+    pub(crate) leaderless: channel::Sender<bool>,
+}
+
+/// An applied command.
+pub(crate) struct Applied {
+    pub(crate) response: Response,
+    pub(crate) revision: Revision,
+}
+
+impl Member {
+    /// Starts the consensus of a member and its tasks on the current runtime.
+    ///
+    /// *Durability*: on return the member takes part in the cluster; it may not know a leader yet.
+    /// *Errors*: those of the consensus' start; nothing runs then.
+    pub async fn start(
+        config: ServerConfig,
+        parts: MemberParts,
+    ) -> Result<Arc<Self>, raft::StartError> {
+        let publishing = Arc::new(Publishing::new(Arc::clone(&parts.clock)));
+        let raft_parts = raft::Parts {
+            engines: parts.engines,
+            log_files: parts.log_files,
+            snapshot_dir: parts.snapshot_dir,
+            transport: parts.transport,
+            publisher: Arc::clone(&publishing) as Arc<dyn raft::Publisher>,
+            runtime: parts.runtime,
+        };
+        let raft_config = raft_config(&config, parts.seed);
+        let (consensus, reader) = Consensus::start(raft_config, raft_parts).await?;
+        publishing.open(&reader);
+        let (cluster_id, member_id) = consensus.ids();
+        let member = Arc::new(Member {
+            ids: Ids { cluster_id: cluster_id.0, member_id: member_id.0 },
+            metrics: Metrics::new(),
+            traffic: Arc::default(),
+            numbers: Numbers::new(parts.seed),
+            clock: parts.clock,
+            stop: channel::Sender::new(false),
+            leaderless: channel::Sender::new(false),
+            config,
+            consensus,
+            reader,
+            publishing,
+        });
+        member.consensus.serve_leader_calls(Arc::new(LeaderDoor(Arc::clone(&member))));
+        tokio::spawn(keep_time(Arc::clone(&member)));
+        tokio::spawn(crate::tasks::count_leaders(Arc::clone(&member)));
+        tokio::spawn(crate::tasks::watch_for_leaders(Arc::clone(&member)));
+        tokio::spawn(crate::tasks::compact_by_itself(Arc::clone(&member)));
+        Ok(member)
+    }
+
+    /// Waits until there is a leader and this member's own name and URLs are in the state.
+    ///
+    /// *Errors*: the member was stopped.
+    pub async fn ready(&self) -> Result<(), ServeError> {
+        let attributes = MemberAttributes {
+            member_id: self.ids.member_id,
+            name: self.config.name.clone(),
+            client_urls: self.config.advertise_client_urls.iter().map(|u| u.text.clone()).collect(),
+        };
+        loop {
+            if self.read_index().await.is_ok() {
+                if self.reader.members().contains(&attributes) {
+                    return Ok(());
+                }
+                let said = command::Request::MemberAttributes(attributes.clone());
+                match self.propose(said).await {
+                    Ok(_) => return Ok(()),
+                    Err(ServeError::Etcd(EtcdError::Stopped)) => {
+                        return Err(EtcdError::Stopped.into());
+                    }
+                    Err(error) => tracing::debug!(%error, "own attributes are not published yet"),
+                }
+            }
+            if *self.stop.borrow() {
+                return Err(EtcdError::Stopped.into());
+            }
+        }
+    }
+
+    /// Hands leadership over and stops. *Durability*: everything acknowledged stays.
+    pub async fn stop(&self) {
+        if self.stop.send_replace(true) {
+            return;
+        }
+        self.consensus.shutdown().await;
+    }
+
+    /// A receiver that turns true when the member stops.
+    pub(crate) fn stopped(&self) -> channel::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// What the member was told at its start.
+    pub fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
+    /// The ids in every header.
+    pub fn ids(&self) -> Ids {
+        self.ids
+    }
+
+    /// The consensus this member takes part in.
+    pub fn consensus(&self) -> &Consensus {
+        &self.consensus
+    }
+
+    /// The state as of the last applied batch.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Who leads, as far as this member can prove it.
+    pub fn leadership(&self) -> Leadership {
+        self.consensus.leadership()
+    }
+
+    /// Whether this member only receives the log.
+    pub fn is_learner(&self) -> bool {
+        let own = self.ids.member_id;
+        self.consensus.members().iter().any(|member| member.id.0 == own && member.is_learner)
+    }
+
+    pub(crate) fn hub(&self) -> &watch::Hub {
+        self.publishing.hub()
+    }
+
+    pub(crate) fn leases(&self) -> &Leases {
+        self.publishing.leases()
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+
+    pub(crate) fn calls(&self) -> &Arc<Calls> {
+        &self.metrics.calls
+    }
+
+    pub(crate) fn new_lease_id(&self) -> LeaseId {
+        LeaseId(self.numbers.next_positive())
+    }
+
+    /// The period of progress notifications of one stream.
+    /// Compat: etcd jitters it by up to a tenth, so that streams do not beat together.
+    pub(crate) fn progress_period(&self) -> Duration {
+        let period = self.config.watch_progress_interval.max(PROGRESS_PERIOD_MIN);
+        let tenth = u64::try_from(period.as_millis() / 10).unwrap_or(u64::MAX).max(1);
+        period + Duration::from_millis(self.numbers.next_positive().unsigned_abs() % tenth)
+    }
+
+    /// Waits until a local read sees everything that was committed before the call.
+    pub(crate) async fn read_index(&self) -> Result<(), ReadIndexError> {
+        self.consensus.read_index().await
+    }
+
+    /// Proposes a command and waits until it is applied here.
+    ///
+    /// *Errors*: `RequestTooLarge` before anything happened; see `ServeError` for the rest.
+    pub(crate) async fn propose(&self, request: command::Request) -> Result<Applied, ServeError> {
+        self.propose_fenced(request, 0).await
+    }
+
+    /// Proposes a command that takes effect only in this term; 0: in any.
+    pub(crate) async fn propose_fenced(
+        &self,
+        request: command::Request,
+        fence_term: u64,
+    ) -> Result<Applied, ServeError> {
+        let command = Command {
+            header: Some(CommandHeader { fence_term, ..Default::default() }),
+            request: Some(request),
+        };
+        if command.encoded_len() + RAFT_HEADER_BYTES > self.config.max_request_bytes {
+            return Err(EtcdError::RequestTooLarge.into());
+        }
+        let outcome = self.consensus.propose(command).await.inspect_err(|_| {
+            self.metrics.proposals_failed.fetch_add(1, Ordering::Relaxed);
+        })?;
+        Ok(Applied { response: outcome.result?, revision: outcome.revision })
+    }
+
+    /// Answers a range whose shape was checked.
+    pub(crate) async fn range(
+        &self,
+        request: RangeRequest,
+    ) -> Result<spliced::RangeResponse, ServeError> {
+        if !request.serializable {
+            self.read_index().await?;
+        }
+        let large = !request.range_end.is_empty() && request.limit <= 0 && !request.count_only;
+        let answer = match large {
+            true => self.read_blocking(move |reader| reader.range(&request)).await,
+            false => self.reader.range(&request),
+        };
+        Ok(answer?)
+    }
+
+    /// Answers a transaction that only reads.
+    pub(crate) async fn read_txn(
+        &self,
+        request: TxnRequest,
+    ) -> Result<spliced::TxnResponse, ServeError> {
+        if !validate::is_serializable(&request) {
+            self.read_index().await?;
+        }
+        Ok(self.reader.read_txn(&request)?)
+    }
+
+    /// Runs a long read where it keeps nobody waiting; in place on a single-threaded runtime.
+    pub(crate) async fn read_blocking<T, E>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        use tokio::runtime::{Handle, RuntimeFlavor};
+        if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return read(&self.reader);
+        }
+        let reader = self.reader.clone();
+        match tokio::task::spawn_blocking(move || read(&reader)).await {
+            Ok(answer) => answer,
+            Err(error) => Err(StorageError::Engine(format!("a read did not end: {error}")).into()),
+        }
+    }
+
+    /// Waits until the rows that a compaction superseded are gone from this member.
+    pub(crate) async fn wait_physically_compacted(
+        &self,
+        revision: Revision,
+    ) -> Result<(), ServeError> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(10);
+        let mut stopped = self.stopped();
+        while self.reader.physically_compacted_revision() < revision {
+            if tokio::time::timeout(LOOK_AGAIN, stopped.wait_for(|stopped| *stopped)).await.is_ok()
+            {
+                return Err(EtcdError::Stopped.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// *Source*: etcd.
+const PROGRESS_PERIOD_MIN: Duration = Duration::from_millis(100);
+
+/// What etcd's envelope adds to a request beyond ours, so that the same request is the first one
+/// that is too large. Compat: etcd measures its marshalled `InternalRaftRequest`.
+const RAFT_HEADER_BYTES: usize = 13;
+
+fn raft_config(config: &ServerConfig, seed: u64) -> raft::MemberConfig {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let initial_cluster = config
+        .initial_cluster
+        .members
+        .iter()
+        .map(|member| raft::InitialMember {
+            name: member.name.clone(),
+            peer_urls: member.peer_urls.iter().map(|url| url.text.clone()).collect(),
+        })
+        .collect();
+    raft::MemberConfig {
+        name: config.name.clone(),
+        cluster_token: config.initial_cluster_token.clone(),
+        initial_cluster,
+        bootstrap: match config.initial_cluster_state {
+            crate::config::ClusterState::New => raft::Bootstrap::New,
+            crate::config::ClusterState::Existing => raft::Bootstrap::Existing,
+        },
+        timing: raft::Timing {
+            heartbeat_ms: millis(config.heartbeat_interval),
+            election_ms: millis(config.election_timeout),
+        },
+        retention: raft::Retention {
+            keep_entries: config.snapshot_count,
+            ..raft::Retention::default()
+        },
+        bootstrap_timeout: config.election_timeout,
+        seed,
+    }
+}

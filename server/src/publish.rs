@@ -1,0 +1,68 @@
+//! What consensus tells after each applied batch: to the watchers and to the leader's time.
+//!
+//! Invariant: no event is lost between the start of consensus and the opening of the hub: the hub
+//! begins at the revision the reader shows when it is opened, and whoever publishes meanwhile
+//! waits for that.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use store::{AppliedBatch, Reader, Revision};
+use watch::Hub;
+
+use crate::clock::Clock;
+use crate::lease::Leases;
+
+/// Stands between the apply task and those who are told.
+pub(crate) struct Publishing {
+    hub: OnceLock<Hub>,
+    opening: Mutex<()>,
+    leases: Leases,
+}
+
+impl Publishing {
+    /// Nobody watches yet.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Publishing { hub: OnceLock::new(), opening: Mutex::new(()), leases: Leases::new(clock) }
+    }
+
+    /// Opens the hub at the reader's revision. Called once.
+    pub(crate) fn open(&self, reader: &Reader) {
+        let _nobody_publishes = self.opening.lock();
+        let history: Arc<dyn watch::History> = Arc::new(reader.clone());
+        let hub = Hub::new(history, watch::Limits::default());
+        assert!(self.hub.set(hub).is_ok(), "the hub is opened once");
+    }
+
+    /// The hub. The member opens it before anybody can ask.
+    pub(crate) fn hub(&self) -> &Hub {
+        self.hub.get().expect("the hub is opened before the member is handed out")
+    }
+
+    /// The leader's time.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    fn with_hub(&self, tell: impl FnOnce(&Hub)) {
+        if let Some(hub) = self.hub.get() {
+            return tell(hub);
+        }
+        let _not_opening = self.opening.lock();
+        // Not open even now: the hub will begin above this batch, which is already in the state.
+        if let Some(hub) = self.hub.get() {
+            tell(hub);
+        }
+    }
+}
+
+impl raft::Publisher for Publishing {
+    fn publish(&self, batch: &AppliedBatch) {
+        self.leases.applied(batch);
+        self.with_hub(|hub| hub.publish(&batch.events));
+    }
+
+    fn installed(&self, revision: Revision) {
+        self.with_hub(|hub| hub.installed(revision));
+    }
+}

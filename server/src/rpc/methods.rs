@@ -1,0 +1,209 @@
+//! Every RPC that the client port knows, with the state of its implementation.
+//!
+//! Invariant: exactly the methods of etcd's service descriptors and of gRPC health; a test holds
+//! this table against the `.proto` files and the page `docs/compatibility/etcd.md` against it.
+
+/// The shape of a call, in the words of `grpc_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum CallType {
+    Unary,
+    ServerStream,
+    BidiStream,
+}
+
+impl CallType {
+    /// As metrics name it.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            CallType::Unary => "unary",
+            CallType::ServerStream => "server_stream",
+            CallType::BidiStream => "bidi_stream",
+        }
+    }
+}
+
+/// The service that a path belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Kv,
+    Watch,
+    Lease,
+    Cluster,
+    Maintenance,
+    Auth,
+    Lock,
+    Election,
+    Health,
+}
+
+impl Service {
+    /// The full gRPC name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Service::Kv => "etcdserverpb.KV",
+            Service::Watch => "etcdserverpb.Watch",
+            Service::Lease => "etcdserverpb.Lease",
+            Service::Cluster => "etcdserverpb.Cluster",
+            Service::Maintenance => "etcdserverpb.Maintenance",
+            Service::Auth => "etcdserverpb.Auth",
+            Service::Lock => "v3lockpb.Lock",
+            Service::Election => "v3electionpb.Election",
+            Service::Health => "grpc.health.v1.Health",
+        }
+    }
+}
+
+/// How far an RPC is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It works; the test that shows it.
+    Works(&'static str),
+    /// It works in part; what is missing, and the test.
+    Partly(&'static str, &'static str),
+    /// It answers UNIMPLEMENTED.
+    Missing,
+}
+
+/// One RPC.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Method {
+    pub(crate) service: Service,
+    pub(crate) name: &'static str,
+    pub(crate) call_type: CallType,
+    pub(crate) state: State,
+}
+
+use CallType::{BidiStream, ServerStream, Unary};
+use State::{Missing, Partly, Works};
+
+const fn row(
+    service: Service,
+    name: &'static str,
+    call_type: CallType,
+    state: State,
+) -> Method {
+    Method { service, name, call_type, state }
+}
+
+const UNSERVED: &str = "server/tests/doors.rs: unserved_rpcs_answer_unimplemented";
+
+/// Every RPC.
+#[rustfmt::skip]
+pub(crate) const METHODS: &[Method] = &[
+    row(Service::Kv, "Range", Unary, Works("server/tests/kv.rs")),
+    row(Service::Kv, "RangeStream", ServerStream, Works("server/tests/kv.rs: a_range_stream_merges_to_the_range")),
+    row(Service::Kv, "Put", Unary, Works("server/tests/kv.rs")),
+    row(Service::Kv, "DeleteRange", Unary, Works("server/tests/kv.rs")),
+    row(Service::Kv, "Txn", Unary, Works("server/tests/kv.rs")),
+    row(Service::Kv, "Compact", Unary, Works("server/tests/kv.rs: compaction_hides_old_revisions")),
+    row(Service::Watch, "Watch", BidiStream, Works("server/tests/watch.rs")),
+    row(Service::Lease, "LeaseGrant", Unary, Works("server/tests/lease.rs")),
+    row(Service::Lease, "LeaseRevoke", Unary, Works("server/tests/lease.rs")),
+    row(Service::Lease, "LeaseKeepAlive", BidiStream, Works("server/tests/lease.rs")),
+    row(Service::Lease, "LeaseTimeToLive", Unary, Works("server/tests/lease.rs")),
+    row(Service::Lease, "LeaseLeases", Unary, Works("server/tests/lease.rs")),
+    row(Service::Cluster, "MemberAdd", Unary, Missing),
+    row(Service::Cluster, "MemberRemove", Unary, Missing),
+    row(Service::Cluster, "MemberUpdate", Unary, Missing),
+    row(Service::Cluster, "MemberList", Unary, Works("server/tests/maintenance.rs: the_member_list_names_this_member")),
+    row(Service::Cluster, "MemberPromote", Unary, Missing),
+    row(Service::Maintenance, "Alarm", Unary, Partly("NOSPACE is not raised by itself: the quota is not enforced", "server/tests/maintenance.rs: alarms_are_set_listed_and_cleared")),
+    row(Service::Maintenance, "Status", Unary, Works("server/tests/maintenance.rs: status_tells_what_clients_parse")),
+    row(Service::Maintenance, "Defragment", Unary, Works("server/tests/maintenance.rs: defragment_has_no_header")),
+    row(Service::Maintenance, "Hash", Unary, Partly("a hash of our own state, comparable between members of Engram only", "server/tests/maintenance.rs: hashes_answer")),
+    row(Service::Maintenance, "HashKV", Unary, Works("server/tests/maintenance.rs: hashes_answer")),
+    row(Service::Maintenance, "Snapshot", ServerStream, Missing),
+    row(Service::Maintenance, "MoveLeader", Unary, Works("server/tests/maintenance.rs: a_lone_leader_cannot_move_its_office")),
+    row(Service::Maintenance, "Downgrade", Unary, Missing),
+    row(Service::Auth, "AuthEnable", Unary, Missing),
+    row(Service::Auth, "AuthDisable", Unary, Missing),
+    row(Service::Auth, "AuthStatus", Unary, Partly("always answers that authentication is off", UNSERVED)),
+    row(Service::Auth, "Authenticate", Unary, Partly("always answers that authentication is not enabled", UNSERVED)),
+    row(Service::Auth, "UserAdd", Unary, Missing),
+    row(Service::Auth, "UserGet", Unary, Missing),
+    row(Service::Auth, "UserList", Unary, Missing),
+    row(Service::Auth, "UserDelete", Unary, Missing),
+    row(Service::Auth, "UserChangePassword", Unary, Missing),
+    row(Service::Auth, "UserGrantRole", Unary, Missing),
+    row(Service::Auth, "UserRevokeRole", Unary, Missing),
+    row(Service::Auth, "RoleAdd", Unary, Missing),
+    row(Service::Auth, "RoleGet", Unary, Missing),
+    row(Service::Auth, "RoleList", Unary, Missing),
+    row(Service::Auth, "RoleDelete", Unary, Missing),
+    row(Service::Auth, "RoleGrantPermission", Unary, Missing),
+    row(Service::Auth, "RoleRevokePermission", Unary, Missing),
+    row(Service::Lock, "Lock", Unary, Missing),
+    row(Service::Lock, "Unlock", Unary, Missing),
+    row(Service::Election, "Campaign", Unary, Missing),
+    row(Service::Election, "Proclaim", Unary, Missing),
+    row(Service::Election, "Leader", Unary, Missing),
+    row(Service::Election, "Observe", ServerStream, Missing),
+    row(Service::Election, "Resign", Unary, Missing),
+    row(Service::Health, "Check", Unary, Works("server/tests/doors.rs: health_is_told_over_grpc")),
+    row(Service::Health, "Watch", ServerStream, Works("server/tests/doors.rs: health_is_told_over_grpc")),
+];
+
+/// The page `docs/compatibility/etcd.md`.
+pub fn etcd_page() -> String {
+    let mut page = String::from(
+        "# RPCs of etcd 3.7 in Engram\n\n\
+         Generated from the table in `server/src/rpc/methods.rs`; a test compares them and another\n\
+         holds the table against the service descriptors. A missing RPC answers `UNIMPLEMENTED`.\n\n\
+         | service | RPC | state | what is missing | shown by |\n|---|---|---|---|---|\n",
+    );
+    for method in METHODS {
+        let (state, missing, test) = match method.state {
+            Works(test) => ("works", "", test),
+            Partly(missing, test) => ("partly", missing, test),
+            Missing => ("missing", "", UNSERVED),
+        };
+        let service = method.service.name();
+        let name = method.name;
+        page.push_str(&format!("| {service} | {name} | {state} | {missing} | {test} |\n"));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_table_has_exactly_the_rpcs_of_the_descriptors() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/messages/proto");
+        let names = [
+            "kv", "watch", "lease", "cluster", "maintenance", "auth", "lock", "election",
+        ];
+        let files: Vec<String> = names.iter().map(|name| format!("etcd/{name}.proto")).collect();
+        let set = protox::compile(&files, [root]).expect("our own files compile");
+        let mut described = BTreeSet::new();
+        for file in &set.file {
+            for service in &file.service {
+                let full = format!("{}.{}", file.package(), service.name());
+                for method in &service.method {
+                    let call_type = match (method.client_streaming(), method.server_streaming()) {
+                        (false, false) => "unary",
+                        (false, true) => "server_stream",
+                        _ => "bidi_stream",
+                    };
+                    described.insert((full.clone(), method.name().to_owned(), call_type));
+                }
+            }
+        }
+        let table: BTreeSet<_> = METHODS
+            .iter()
+            .filter(|method| method.service != Service::Health)
+            .map(|m| (m.service.name().to_owned(), m.name.to_owned(), m.call_type.label()))
+            .collect();
+        assert_eq!(table, described);
+        assert_eq!(table.len(), 49);
+    }
+
+    #[test]
+    fn the_page_of_rpcs_is_generated_from_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/compatibility/etcd.md");
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(page == etcd_page(), "write this into docs/compatibility/etcd.md:\n{}", etcd_page());
+    }
+}

@@ -1,0 +1,28 @@
+//! etcd's gRPC services over a [`crate::member::Member`]. One file per service.
+//!
+//! Invariant: a handler checks, asks the member and fills the header; it keeps no state.
+//! Must not know: how the member reaches agreement or where state is stored.
+
+mod auth;
+mod cluster;
+mod kv;
+mod lease;
+mod maintenance;
+pub(crate) mod methods;
+mod range_stream;
+mod unserved;
+mod watch;
+
+pub(crate) use auth::AuthDoor;
+pub(crate) use cluster::ClusterDoor;
+pub(crate) use kv::KvDoor;
+pub(crate) use lease::LeaseDoor;
+pub(crate) use maintenance::MaintenanceDoor;
+pub use methods::etcd_page;
+pub(crate) use unserved::{ElectionDoor, LockDoor};
+pub(crate) use watch::WatchDoor;
+
+/// The refusal of an RPC that is not there yet.
+pub(crate) fn not_yet<T>(name: &'static str) -> Result<tonic::Response<T>, tonic::Status> {
+    Err(tonic::Status::unimplemented(format!("{name} is not supported yet")))
+}
