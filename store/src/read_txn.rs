@@ -44,14 +44,3 @@ fn run(view: &View<'_>, plan: &Plan<'_>) -> Result<spliced::TxnResponse, ViewErr
     let header = Some(range::header(0));
     Ok(spliced::TxnResponse { header, succeeded: plan.succeeded, responses })
 }
-
-/// The oldest revision that any range of either branch names; 0: none does.
-pub(crate) fn oldest_revision(txn: &TxnRequest) -> i64 {
-    let operations = txn.success.iter().chain(&txn.failure);
-    let named = operations.filter_map(|operation| match &operation.request {
-        Some(Request::RequestRange(range)) => Some(range.revision),
-        Some(Request::RequestTxn(txn)) => Some(oldest_revision(txn)),
-        _ => None,
-    });
-    named.filter(|revision| *revision > 0).min().unwrap_or(0)
-}

@@ -4,6 +4,7 @@
 //! missed some finds out by looking at the newest root afterwards, and is made again there, or is refused as
 //! compacted when it named the revision.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,7 +84,7 @@ impl Reader {
     ///
     /// *Errors*: [`ReadError::Compacted`], [`ReadError::FutureRevision`], storage.
     pub fn range(&self, request: &RangeRequest) -> Result<spliced::RangeResponse, ReadError> {
-        self.at_one_root(request.revision, |view| range::range(view, request))
+        self.at_one_root(|view| range::range(view, request))
     }
 
     /// Answers a transaction that only reads ([`crate::validate::is_read_only`]).
@@ -93,8 +94,7 @@ impl Reader {
         if !crate::validate::is_read_only(request) {
             return Err(ReadError::Writes);
         }
-        let oldest = read_txn::oldest_revision(request);
-        self.at_one_root(oldest, |view| read_txn::read_txn(view, request))
+        self.at_one_root(|view| read_txn::read_txn(view, request))
     }
 
     /// What happened in `from..=to`, as far as the limits allow: at least one revision, if there is one.
@@ -118,7 +118,7 @@ impl Reader {
     ///
     /// *Errors*: [`ReadError::Compacted`], [`ReadError::FutureRevision`], storage.
     pub fn value_at(&self, key: &[u8], revision: Revision) -> Result<Option<Bytes>, ReadError> {
-        self.at_one_root(revision.0, |view| {
+        self.at_one_root(|view| {
             let (_, at) = view.moment(revision.0)?;
             view.root.index.get(key, at).map(|state| view.row(state.modified)).transpose()
         })
@@ -128,7 +128,7 @@ impl Reader {
     ///
     /// *Errors*: [`ReadError::Compacted`], [`ReadError::FutureRevision`], storage.
     pub fn hash_kv(&self, revision: Revision) -> Result<HashKv, ReadError> {
-        self.at_one_root(revision.0, |view| {
+        self.at_one_root(|view| {
             let (revision, _) = view.moment(revision.0)?;
             Ok(hash::hash_kv(view.root, revision)?)
         })
@@ -191,44 +191,38 @@ impl Reader {
         self.root().engine.reclaim()
     }
 
-    /// Reads from one root, and again from a newer one while rows went missing under it.
-    ///
-    /// `revision` is the oldest one the read looks at; 0 and below: the root's own.
+    /// Reads from one root, and again from a newer one while the history was compacted under the read.
     pub(crate) fn at_one_root<T>(
         &self,
-        revision: i64,
         read: impl Fn(&View<'_>) -> Result<T, ViewError>,
     ) -> Result<T, ReadError> {
+        let oldest = Cell::new(0);
         for _ in 0..READ_ATTEMPTS_MAX {
             let root = self.root();
-            let result = read(&View::of(&root));
-            let compacted = self.published.load().compacted;
-            let oldest = if revision <= 0 { root.revision } else { revision };
+            let result = read(&View::of(&root, &oldest));
+            // Order: rows go only after a root with their compacted revision is published. What a compaction
+            // takes is nothing to those who read at or above its revision.
+            let unharmed = self.published.load().compacted <= oldest.get().max(root.compacted);
             match result {
-                Ok(answer) if oldest >= compacted => return Ok(answer),
+                Ok(answer) if unharmed => return Ok(answer),
                 Err(ViewError::FutureRevision) => {
                     return Err(ReadError::FutureRevision { current: Revision(root.revision) });
                 }
-                Err(ViewError::Storage(error)) => return Err(error.into()),
                 Err(ViewError::Compacted) => {
-                    let compact_revision = Revision(compacted);
+                    let compact_revision = Revision(root.compacted);
                     return Err(ReadError::Compacted { compact_revision });
                 }
-                Err(ViewError::Missing(at)) if oldest >= compacted && self.is_current(&root) => {
+                Err(ViewError::Storage(error)) => return Err(error.into()),
+                Err(ViewError::Missing(at)) if unharmed => {
                     return Err(StorageError::Damaged(format!(
                         "the index names change {at}, the engine does not have it"
                     ))
                     .into());
                 }
-                // Compacted meanwhile: the next root refuses the revision, or has newer rows.
                 Ok(_) | Err(ViewError::Missing(_)) => {}
             }
         }
         Err(ReadError::Compacted { compact_revision: self.compacted_revision() })
-    }
-
-    fn is_current(&self, root: &Arc<Root>) -> bool {
-        Arc::ptr_eq(root, &self.published.load())
     }
 
     fn refuse_compacted(&self, revision: i64) -> Result<(), ReadError> {

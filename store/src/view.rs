@@ -3,6 +3,8 @@
 //! Invariant: a row that the index names is found, or the state is too old (`Missing`): then a reader tries
 //! again on a newer root, and a writer, which has the newest one, stops the member.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 
 use crate::engine::Space;
@@ -42,12 +44,15 @@ pub(crate) struct View<'a> {
     pub(crate) pending: &'a [(RowRevision, Bytes)],
     /// The newest revision to be seen: the root's, or the next one inside a transaction that has written.
     pub(crate) revision: i64,
+    /// Notes the oldest revision that was looked at, for those whose root may be compacted meanwhile.
+    pub(crate) oldest: Option<&'a Cell<i64>>,
 }
 
 impl<'a> View<'a> {
-    /// What a reader sees.
-    pub(crate) fn of(root: &'a Root) -> Self {
-        Self { root, pending: &[], revision: root.revision }
+    /// What a reader sees. Afterwards `oldest` tells the oldest revision that was looked at.
+    pub(crate) fn of(root: &'a Root, oldest: &'a Cell<i64>) -> Self {
+        oldest.set(root.revision);
+        Self { root, pending: &[], revision: root.revision, oldest: Some(oldest) }
     }
 
     /// The moment a request means. *Errors*: it is outside of the history. 0 and below mean now.
@@ -58,6 +63,9 @@ impl<'a> View<'a> {
         let revision = if requested <= 0 { self.revision } else { requested };
         if revision < self.root.compacted {
             return Err(ViewError::Compacted);
+        }
+        if let Some(oldest) = self.oldest {
+            oldest.set(oldest.get().min(revision));
         }
         let latest = revision == self.revision;
         Ok((revision, if latest { At::Latest } else { At::Revision(Revision(revision)) }))

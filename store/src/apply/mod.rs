@@ -189,7 +189,8 @@ impl Applying {
 
     /// The view of an operation: with the writes of this entry, and of this command.
     fn view(&self) -> View<'_> {
-        View { root: &self.root, pending: &self.pending, revision: self.visible_revision() }
+        let revision = self.visible_revision();
+        View { root: &self.root, pending: &self.pending, revision, oldest: None }
     }
 
     /// The revision a read in this command sees, and answers.

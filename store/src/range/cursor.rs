@@ -39,7 +39,7 @@ impl Reader {
     /// *Errors*: those of [`Reader::range`]. Orders and filters are the caller's to refuse
     /// ([`can_be_paged`]); here they are left out.
     pub fn range_cursor(&self, request: &RangeRequest) -> Result<RangeCursor, ReadError> {
-        self.at_one_root(request.revision, |view| {
+        self.at_one_root(|view| {
             let (revision, _) = view.moment(request.revision)?;
             let count = range::count(view, request)?;
             let header = Some(range::header(view.revision));
@@ -80,8 +80,7 @@ impl Reader {
         }
         let keys_max = i64::try_from(keys_max.max(1)).unwrap_or(i64::MAX);
         cursor.rest.limit = cursor.wanted.map_or(keys_max, |wanted| wanted.min(keys_max));
-        let revision = cursor.rest.revision;
-        let (kvs, more) = self.at_one_root(revision, |view| range::page(view, &cursor.rest))?;
+        let (kvs, more) = self.at_one_root(|view| range::page(view, &cursor.rest))?;
         let wanted = cursor.wanted.map(|wanted| wanted - kvs.len() as i64);
         if !more || wanted == Some(0) {
             cursor.done = true;

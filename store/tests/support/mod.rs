@@ -2,5 +2,8 @@
 //! requests, and the language of the golden scripts.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
+pub mod check;
+pub mod model;
+pub mod requests;
 pub mod script;
 pub mod session;
