@@ -57,6 +57,7 @@ pub struct Member {
 pub(crate) struct Core {
     pub(crate) config: MemberConfig,
     pub(crate) raft: Raft,
+    pub(crate) log: Arc<crate::log::RunningLog>,
     pub(crate) identity: Arc<LocalIdentity>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) engines: Arc<dyn Engines>,

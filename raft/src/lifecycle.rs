@@ -91,6 +91,8 @@ impl Consensus {
             tracing::warn!(%error, "stopping without a last flush: the log has the rest");
         }
         drop(self.core.raft.shutdown().await);
+        let log = std::sync::Arc::clone(&self.core.log);
+        drop(self.core.blocking.run(move || log.close()).await);
         self.core.apply.stop().await;
         let thread = self.core.thread.lock().take();
         if let Some(thread) = thread {
@@ -105,6 +107,8 @@ impl Consensus {
         self.core.stop.send_replace(true);
         self.core.batcher.close();
         drop(self.core.raft.shutdown().await);
+        let log = std::sync::Arc::clone(&self.core.log);
+        drop(self.core.blocking.run(move || log.close()).await);
         self.core.apply.stop().await;
         let thread = self.core.thread.lock().take();
         if let Some(thread) = thread {

@@ -172,7 +172,7 @@ mod tests {
     use crate::identity::ClusterId;
 
     fn member(id: u64, mark: u8) -> LocalIdentity {
-        let files: Arc<dyn LogFiles> = Arc::new(crate::log::MemoryFiles::default());
+        let files: Arc<dyn LogFiles> = Arc::new(crate::log::MemoryLogFiles::new());
         member_on(&files, id, mark)
     }
 
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_wiped_peer_is_refused_after_a_restart_too() {
-        let files: Arc<dyn LogFiles> = Arc::new(crate::log::MemoryFiles::default());
+        let files: Arc<dyn LogFiles> = Arc::new(crate::log::MemoryLogFiles::new());
         let before = member_on(&files, 1, 1);
         assert!(before.check(Some(&member(2, 2).header_to(MemberId(1)))).is_ok());
         let after = member_on(&files, 1, 1);

@@ -27,7 +27,7 @@ use crate::errors::StartError;
 use crate::identity::{ClusterId, DataMark, IDENTITY_FILE, Identity};
 use crate::leadership::{self, Contact, Leadership};
 use crate::local_identity::{KnownPeers, LocalIdentity};
-use crate::log;
+use crate::log::{self, Drive, LogLimits, Owner, RaftLog, RunningLog};
 use crate::machine::{Flusher, LocalSnapshot, Machine};
 use crate::network::Network;
 use crate::parts::{Parts, RuntimeChoice};
@@ -88,7 +88,7 @@ async fn start_in_scope(
         RuntimeChoice::Caller => Blocking::Inline,
     };
     let state = open_state(&parts, blocking).await?;
-    let log = log::open(&parts.log_files).map_err(|error| StartError::Log(error.to_string()))?;
+    let (log, running_log) = open_log(&identity, &parts, blocking).await?;
     let under_way = SnapshotsUnderWay::default();
     let network = Network {
         transport: Arc::clone(&parts.transport),
@@ -103,7 +103,7 @@ async fn start_in_scope(
     let raft = Raft::new(id, raft_config, network, log, machine).await;
     let raft = raft.map_err(|error| StartError::Consensus(error.to_string()))?;
     found_cluster(&config, &raft).await?;
-    let core = assemble(config, parts, identity, state, raft, under_way, blocking);
+    let core = assemble(config, parts, identity, state, raft, running_log, under_way, blocking);
     let reader = core.1;
     Ok((Consensus { core: core.0 }, reader))
 }
@@ -144,6 +144,23 @@ async fn open_state(parts: &Parts, blocking: Blocking) -> Result<State, StartErr
     };
     let flusher = Flusher::new(apply.clone(), engine, blocking);
     Ok(State { reader, apply, applied, flusher, waiters, digests, counters })
+}
+
+/// Reads the log back, which takes a while when it is long, and starts what drives it.
+async fn open_log(
+    identity: &LocalIdentity,
+    parts: &Parts,
+    blocking: Blocking,
+) -> Result<(RaftLog, RunningLog), StartError> {
+    let files = Arc::clone(&parts.log_files);
+    let owner =
+        Owner { cluster_id: identity.identity().cluster_id.0, member_id: identity.member_id().0 };
+    let drive = match parts.runtime {
+        RuntimeChoice::Dedicated => Drive::Thread,
+        RuntimeChoice::Caller => Drive::Caller,
+    };
+    let opened = blocking.run(move || log::open(files, owner, LogLimits::default(), drive)).await?;
+    opened.map_err(|error| StartError::Log(error.to_string()))
 }
 
 /// openraft, told what this system wants of it.
@@ -201,6 +218,7 @@ fn assemble(
     identity: Arc<LocalIdentity>,
     state: State,
     raft: Raft,
+    log: RunningLog,
     snapshots_under_way: SnapshotsUnderWay,
     blocking: Blocking,
 ) -> (Arc<Core>, Reader) {
@@ -220,6 +238,7 @@ fn assemble(
         next_id: AtomicU64::new(config.seed),
         metrics: raft.metrics(),
         raft: raft.clone(),
+        log: Arc::new(log),
         identity,
         transport: parts.transport,
         engines: parts.engines,

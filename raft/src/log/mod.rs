@@ -1,30 +1,33 @@
-//! The log's files and openraft's log storage over them.
+//! The Raft log: segmented append files of our own, outside any database.
 //!
-//! This is a first, volatile form: entries live in memory and survive a restart of the member inside
-//! one process only.
+//! The bytes are drawn in [`format`]; the torn-tail rule is in [`recover`]; one driver carries all waiting appends
+//! with one sync ([`drive`]); openraft's traits are in [`storage`].
+//!
+//! Must not know: what a command means.
 
-mod memory;
+mod codec;
+mod drive;
+mod entry;
+mod error;
+mod files;
+mod format;
+mod handle;
+mod inspect;
+mod memory_files;
+mod recover;
+mod state;
+mod storage;
+mod wake;
+mod writer;
 
-use std::io;
-use std::sync::Arc;
-
-pub use memory::{MemoryFiles, MemoryLog};
-
-/// The files of a member's log directory.
-pub trait LogFiles: Send + Sync {
-    /// The whole content of a small file; `None` when there is no such file.
-    fn read_file(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
-
-    /// Replaces a small file atomically. *Durability*: on return.
-    fn write_file(&self, name: &str, content: &[u8]) -> io::Result<()>;
-
-    /// The entries.
-    fn memory_log(&self) -> MemoryLog;
-}
-
-/// Opens the log.
-///
-/// *Errors*: the log is damaged or cannot be read.
-pub fn open(files: &Arc<dyn LogFiles>) -> io::Result<MemoryLog> {
-    Ok(files.memory_log())
-}
+pub use drive::{SYNC_BUCKETS, SyncLatency, on_runtime, on_thread};
+pub use entry::LogEntry;
+pub use error::LogError;
+pub use files::{LogFile, LogFiles, RealLogFiles};
+pub use format::{Owner, RecordKind};
+pub use handle::{Done, Driver, Log, LogLimits};
+pub use inspect::{InspectedRecord, Report, inspect, verify};
+pub use memory_files::MemoryLogFiles;
+pub use recover::TornTail;
+pub use state::Position;
+pub use storage::{Drive, RaftLog, RunningLog, open};

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engram_raft::log::MemoryFiles;
+use engram_raft::log::MemoryLogFiles;
 use engram_raft::{
     Bootstrap, Consensus, InitialMember, MemberConfig, MemoryNetwork, Parts, ProposeError,
     Publisher, Retention, RuntimeChoice, StartError, Timing, static_member_id,
@@ -44,7 +44,7 @@ pub struct Node {
     pub id: MemberId,
     pub config: MemberConfig,
     pub engines: MemoryEngines,
-    pub files: MemoryFiles,
+    pub files: MemoryLogFiles,
     pub heard: Arc<Heard>,
     pub running: Option<(Consensus, Reader)>,
     starts: u64,
@@ -77,7 +77,7 @@ impl Cluster {
                 seed: 0,
             },
             engines: MemoryEngines::new(),
-            files: MemoryFiles::default(),
+            files: MemoryLogFiles::new(),
             heard: Arc::default(),
             running: None,
             starts: 0,
@@ -125,7 +125,7 @@ impl Cluster {
         let node = &mut self.nodes[number];
         self.network.detach(node.id);
         node.engines.crash();
-        node.files = node.files.fork();
+        node.files = node.files.fork(|| false);
         let (consensus, _) = node.running.take().expect("the member runs");
         consensus.kill().await;
     }
