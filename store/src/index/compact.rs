@@ -103,7 +103,7 @@ impl Leaf {
                 counts = counts.plus(Counts::of(history));
                 if now < gone {
                     step.next = Some(self.keys.key(place));
-                    return counts;
+                    break;
                 }
                 place += 1;
             } else {
@@ -111,6 +111,14 @@ impl Leaf {
                 self.histories.remove(place);
             }
         }
+        self.give_room_back();
         counts
+    }
+
+    fn give_room_back(&mut self) {
+        if self.histories.capacity() > 2 * self.histories.len() {
+            self.histories.shrink_to_fit();
+            self.keys = self.keys.part(0..self.keys.len());
+        }
     }
 }

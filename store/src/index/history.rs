@@ -8,7 +8,7 @@ use super::{HistoryRow, KeyState};
 use crate::types::{Revision, RowRevision};
 
 /// Rows in a sealed piece: what a write to a shared history copies at most.
-const PIECE_ROWS: usize = 32;
+const PIECE_ROWS: usize = 64;
 
 /// One change. A tombstone's `created` and `version` are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +69,21 @@ pub(super) enum History {
     Many(Arc<Rows>),
 }
 
-/// Full pieces, then the piece that grows, which is never empty.
+/// Sealed pieces, then the piece that grows, which is never empty. All sealed ones but the first
+/// are full: a compaction takes from the front. Their list is shared too, or each write to a long
+/// history would copy it.
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
-    sealed: Vec<Arc<[Row]>>,
+    sealed: Arc<Vec<Arc<[Row]>>>,
     growing: Vec<Row>,
+}
+
+impl Rows {
+    /// The rows of the first `pieces` sealed pieces.
+    fn sealed_rows(&self, pieces: usize) -> usize {
+        let first = self.sealed.first().map_or(0, |piece| piece.len());
+        if pieces == 0 { 0 } else { first + (pieces - 1) * PIECE_ROWS }
+    }
 }
 
 impl History {
@@ -91,9 +101,36 @@ impl History {
     pub(super) fn len(&self) -> usize {
         match self {
             History::One(_) => 1,
-            History::Many(rows) => {
-                rows.growing.len() + rows.sealed.iter().map(|piece| piece.len()).sum::<usize>()
+            History::Many(rows) => rows.sealed_rows(rows.sealed.len()) + rows.growing.len(),
+        }
+    }
+
+    /// The number of rows at or below a revision.
+    fn count_at(&self, at: Revision) -> usize {
+        let at_or_below = |row: &Row| row.main() <= at;
+        match self {
+            History::One(row) => usize::from(at_or_below(row)),
+            History::Many(rows) if at_or_below(&rows.growing[0]) => {
+                rows.sealed_rows(rows.sealed.len()) + rows.growing.partition_point(at_or_below)
             }
+            History::Many(rows) => {
+                let pieces = rows.sealed.partition_point(|piece| at_or_below(&piece[0]));
+                let Some(last) = pieces.checked_sub(1) else { return 0 };
+                rows.sealed_rows(last) + rows.sealed[last].partition_point(at_or_below)
+            }
+        }
+    }
+
+    fn row(&self, place: usize) -> &Row {
+        let History::Many(rows) = self else { return self.newest() };
+        let sealed = rows.sealed_rows(rows.sealed.len());
+        if place >= sealed {
+            return &rows.growing[place - sealed];
+        }
+        let first = rows.sealed[0].len();
+        match place.checked_sub(first) {
+            None => &rows.sealed[0][place],
+            Some(place) => &rows.sealed[1 + place / PIECE_ROWS][place % PIECE_ROWS],
         }
     }
 
@@ -103,15 +140,7 @@ impl History {
         if newest.main() <= at {
             return Some(newest);
         }
-        let History::Many(rows) = self else { return None };
-        let piece = if rows.growing[0].main() <= at {
-            rows.growing.as_slice()
-        } else {
-            let older = rows.sealed.partition_point(|piece| piece[0].main() <= at);
-            rows.sealed[..older].last()?
-        };
-        let older = piece.partition_point(|row| row.main() <= at);
-        piece[..older].last()
+        self.count_at(at).checked_sub(1).map(|place| self.row(place))
     }
 
     /// All rows, oldest first.
@@ -129,13 +158,13 @@ impl History {
         assert!(newest.at() < row.at(), "rows of a key rise strictly");
         match self {
             History::One(_) => {
-                let rows = Rows { sealed: Vec::new(), growing: vec![newest, row] };
+                let rows = Rows { sealed: Arc::default(), growing: vec![newest, row] };
                 *self = History::Many(Arc::new(rows));
             }
             History::Many(rows) => {
                 let rows = Arc::make_mut(rows);
                 if rows.growing.len() == PIECE_ROWS {
-                    rows.sealed.push(std::mem::take(&mut rows.growing).into());
+                    Arc::make_mut(&mut rows.sealed).push(std::mem::take(&mut rows.growing).into());
                 }
                 rows.growing.push(row);
             }
@@ -145,35 +174,28 @@ impl History {
     /// How many of the oldest rows a compaction takes away: the superseded ones, and a tombstone
     /// below it.
     pub(super) fn dropped_by(&self, at: Revision) -> usize {
-        let Some(kept) = self.newest_at(at) else { return 0 };
-        let older = match self {
-            History::One(_) => 0,
-            History::Many(_) => self.rows().take_while(|row| row.at() < kept.at()).count(),
-        };
+        let Some(place) = self.count_at(at).checked_sub(1) else { return 0 };
+        let kept = self.row(place);
         // Compat: etcd keeps a tombstone that lies exactly at the compacted revision.
-        older + usize::from(kept.is_tombstone() && kept.main() < at)
+        place + usize::from(kept.is_tombstone() && kept.main() < at)
     }
 
     /// Takes the `count` oldest rows away, fewer than there are.
     pub(super) fn drop_oldest(&mut self, count: usize) {
-        let left = self.len() - count;
-        if left == 1 {
+        if self.len() - count == 1 {
             *self = History::One(*self.newest());
             return;
         }
         let History::Many(rows) = self else { return };
         let rows = Arc::make_mut(rows);
-        let mut to_go = count;
-        let whole = rows.sealed.iter().take_while(|piece| {
-            let goes = piece.len() <= to_go;
-            to_go -= if goes { piece.len() } else { 0 };
-            goes
-        });
-        let whole = whole.count();
-        rows.sealed.drain(..whole);
-        match rows.sealed.first_mut() {
-            Some(piece) => *piece = piece[to_go..].into(),
-            None => drop(rows.growing.drain(..to_go)),
+        let whole = (0..rows.sealed.len()).rev().find(|last| rows.sealed_rows(last + 1) <= count);
+        let whole = whole.map_or(0, |last| last + 1);
+        let rest = count - rows.sealed_rows(whole);
+        let sealed = Arc::make_mut(&mut rows.sealed);
+        sealed.drain(..whole);
+        match sealed.first_mut() {
+            Some(piece) => *piece = piece[rest..].into(),
+            None => drop(rows.growing.drain(..rest)),
         }
     }
 
@@ -182,7 +204,7 @@ impl History {
         let History::Many(rows) = self else { return 0 };
         let pieces: usize = rows.sealed.iter().map(|piece| 32 + size_of_val(&**piece)).sum();
         let growing = rows.growing.capacity() * size_of::<Row>();
-        16 + size_of::<Rows>() + pieces + growing
+        2 * 16 + size_of::<Rows>() + rows.sealed.capacity() * 16 + 24 + pieces + growing
     }
 }
 
@@ -204,7 +226,7 @@ mod tests {
 
     #[test]
     fn any_number_of_oldest_rows_can_go() {
-        for length in [2, 3, 32, 33, 64, 65, 100] {
+        for length in [2, 3, 64, 65, 128, 129, 200] {
             for count in 1..length {
                 let mut history = of_length(length);
                 history.drop_oldest(usize::try_from(count).expect("small"));
@@ -226,6 +248,23 @@ mod tests {
     }
 
     #[test]
+    fn a_history_is_compacted_at_any_revision_after_any_other() {
+        for first in 1..200 {
+            for second in [first, first + 1, first + 63, first + 64, first + 100] {
+                let mut history = of_length(200);
+                for at in [first, second] {
+                    let gone = history.dropped_by(Revision(at));
+                    let expected = history.rows().filter(|row| row.main < at.min(200)).count();
+                    assert_eq!(gone, expected, "{first} {second}");
+                    history.drop_oldest(gone);
+                    let kept = history.newest_at(Revision(at)).map(|row| row.main);
+                    assert_eq!(kept, Some(at.min(200)));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_long_history_is_copied_by_pieces() {
         let mut history = of_length(1000);
         let snapshot = history.clone();
@@ -233,7 +272,7 @@ mod tests {
         let (History::Many(old), History::Many(new)) = (&snapshot, &history) else {
             panic!("a thousand rows are many");
         };
-        assert!(Arc::ptr_eq(&old.sealed[0], &new.sealed[0]));
+        assert!(Arc::ptr_eq(&old.sealed, &new.sealed));
         assert_eq!((snapshot.len(), history.len()), (1000, 1001));
     }
 }

@@ -13,11 +13,11 @@ use super::history::{History, Row};
 use super::keys::{PackedKeys, grow};
 use crate::types::Revision;
 
-/// Keys in a leaf, and children of a branch, at most. A write to a shared path copies one leaf and
-/// the children's pointers of each level: wider branches cost more reference counting, narrower
-/// ones more levels.
-pub(super) const LEAF_KEYS_MAX: usize = 64;
-pub(super) const BRANCH_CHILDREN_MAX: usize = 32;
+/// Keys in a leaf, and children of a branch, at most. A write to a shared path copies one leaf and the
+/// children's pointers of each level: wider branches cost more reference counting, narrower ones more levels.
+/// Small under test, so that a few hundred keys make a deep tree.
+pub(super) const LEAF_KEYS_MAX: usize = if cfg!(test) { 8 } else { 64 };
+pub(super) const BRANCH_CHILDREN_MAX: usize = if cfg!(test) { 4 } else { 32 };
 
 /// What a subtree holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -327,6 +327,8 @@ impl Branch {
                 below.separators.insert(below.separators.len(), &separator);
                 below.separators.append(&above.separators);
                 below.children.extend_from_slice(&above.children);
+                // The last of the one and the first of the other have become neighbours.
+                below.tidy();
             }
             _ => unreachable!("all leaves are equally deep"),
         }

@@ -149,11 +149,11 @@ fn scan_tree(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn tree_answers_as_the_model(
-        actions in prop::collection::vec(action(), 1..1500),
+        actions in prop::collection::vec(action(), 1..500),
         from in any::<u16>(),
         to in prop::option::of(any::<u16>()),
     ) {
