@@ -338,4 +338,30 @@ intro\n<!-- run: until \"ready\" -->\n```sh\nmake run\n```\n\n```sh\nengram ctl 
     fn a_directive_that_is_not_known_is_refused() {
         assert!(blocks("<!-- run: never -->\n```sh\nfalse\n```\n").is_err());
     }
+
+    /// Runs a README of these lines in a repository of its own.
+    fn page_passes(lines: &str) -> bool {
+        let root = tempfile::TempDir::new().expect("a temp folder");
+        std::fs::write(root.path().join("README.md"), lines).expect("a temp file");
+        std::fs::write(root.path().join("Makefile"), "test:\n\tfalse\n").expect("a temp file");
+        run(root.path()).expect("the page can be run")
+    }
+
+    #[test]
+    fn a_page_passes_when_its_commands_do_what_it_shows() {
+        let serve =
+            "<!-- run: until \"port\" -->\n```sh\necho port 2379; exec tail -f /dev/null\n```\n";
+        assert!(page_passes(serve));
+        assert!(page_passes("```sh\necho a; echo 2379 > b; ls\n```\n```text\na\nb\n```\n"));
+        assert!(page_passes("<!-- run: dry -->\n```sh\nmake test # everything\n```\n"));
+    }
+
+    #[test]
+    fn a_page_fails_when_they_do_not() {
+        assert!(!page_passes("```sh\nfalse\n```\n"));
+        assert!(!page_passes("```sh\necho a\n```\n```text\nb\n```\n"));
+        assert!(!page_passes("<!-- run: until \"ready\" -->\n```sh\necho never\n```\n"));
+        assert!(!page_passes("<!-- run: dry -->\n```sh\nmake nothing\n```\n"));
+        assert!(!page_passes("<!-- run: dry -->\n```sh\nrm -r something\n```\n"));
+    }
 }
