@@ -74,7 +74,8 @@ impl Hasher {
         let main = at.main.0;
         let superseded =
             main <= self.compacted && !self.keeps_nothing && self.kept.binary_search(&at).is_err();
-        if !superseded && !(tombstone && main == self.compacted) {
+        let last_word = tombstone && main == self.compacted;
+        if !(superseded || last_word) {
             self.crc = crc32c::crc32c_append(crc32c::crc32c_append(self.crc, name), row);
         }
         Ok(())

@@ -100,12 +100,11 @@ fn record<T: DeserializeOwned>(
     engine.get(Space::Meta, name)?.map(|row| codec::decode(&what, &row)).transpose()
 }
 
+/// Takes a row, or refuses it.
+type VisitRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), StorageError>;
+
 /// Visits all rows of a space in order, until one is refused.
-fn each_row(
-    engine: &dyn Engine,
-    space: Space,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StorageError>,
-) -> Result<(), StorageError> {
+fn each_row(engine: &dyn Engine, space: Space, visit: VisitRow<'_>) -> Result<(), StorageError> {
     let mut result = Ok(());
     engine.scan(space, &[], None, Direction::Ascending, &mut |name, row| {
         result = visit(name, row);

@@ -15,28 +15,17 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use goldenscript::{ArgumentConsumer, Command, Context};
-use proto::etcdserverpb::alarm_request::AlarmAction;
-use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
-use proto::etcdserverpb::range_request::{SortOrder, SortTarget};
-use proto::etcdserverpb::request_op;
-use proto::etcdserverpb::{
-    AlarmRequest, AlarmType, CompactionRequest, Compare, DeleteRangeRequest, LeaseCheckpoint,
-    LeaseCheckpointRequest, LeaseGrantRequest, LeaseRevokeRequest, PutRequest, RangeRequest,
-    RequestOp, TxnRequest,
-};
+use proto::etcdserverpb::{RequestOp, TxnRequest, request_op};
 use proto::log::command::Request;
 use proto::log::{Batch, CommandHeader};
-use proto::spliced::response_op;
-use proto::spliced::{EncodedKeyValue, RangeResponse, TxnResponse};
+use proto::spliced::EncodedKeyValue;
 use proto::status::EtcdError;
 use store::engine::{Engine, Memory};
-use store::{
-    Answers, CompactProgress, EventKind, EventLimits, LeaseId, Outcome, ReadError, Response,
-    Revision, RevisionEvents, validate,
-};
+use store::{Answers, CompactProgress, EventLimits, ReadError, Revision, validate};
 
+use super::script_show::{contents, leases, show_events, show_kv, show_outcome, show_range};
+use super::script_words::{check, compare, number, operation, position, range_request, request};
 use super::session::{Session, open};
 
 type Out = Result<String, Box<dyn Error>>;
@@ -282,157 +271,6 @@ impl goldenscript::Runner for Runner {
     }
 }
 
-/// What readers can see of the present.
-fn contents(store: &store::Store) -> String {
-    let reader = store.reader();
-    let all = RangeRequest { key: "\0".into(), range_end: "\0".into(), ..Default::default() };
-    let mut out = leases(&reader);
-    show_range(&mut out, reader.range(&all).expect("the present is kept")).expect("to a string");
-    out
-}
-
-fn request(name: &str, args: &mut ArgumentConsumer<'_>) -> Result<Request, Box<dyn Error>> {
-    Ok(match name {
-        "put" => {
-            let flags = |args: &mut ArgumentConsumer<'_>| -> Vec<String> {
-                std::iter::from_fn(|| args.next_pos().map(str::to_owned)).collect()
-            };
-            let key = text(args)?;
-            let value = text(args)?;
-            let lease = number(args, "lease")?;
-            let flags = flags(args);
-            let has = |flag: &str| flags.iter().any(|given| given == flag);
-            Request::Put(PutRequest {
-                key,
-                value,
-                lease,
-                prev_kv: has("prev"),
-                ignore_value: has("ignore_value"),
-                ignore_lease: has("ignore_lease"),
-            })
-        }
-        "del" => {
-            let key = text(args)?;
-            let rest: Vec<&str> = std::iter::from_fn(|| args.next_pos()).collect();
-            let (end, prev_kv) = match rest[..] {
-                [] => ("", false),
-                ["prev"] => ("", true),
-                [end] => (end, false),
-                [end, "prev"] => (end, true),
-                _ => return Err("del KEY [END] [prev]".into()),
-            };
-            let range_end = Bytes::copy_from_slice(end.as_bytes());
-            Request::DeleteRange(DeleteRangeRequest { key, range_end, prev_kv })
-        }
-        "compact" => Request::Compaction(CompactionRequest {
-            revision: position(args, "REV")?,
-            ..Default::default()
-        }),
-        "grant" => Request::LeaseGrant(LeaseGrantRequest {
-            id: position(args, "ID")?,
-            ttl: position(args, "TTL")?,
-        }),
-        "revoke" => Request::LeaseRevoke(LeaseRevokeRequest { id: position(args, "ID")? }),
-        "checkpoint" => {
-            let checkpoint = LeaseCheckpoint {
-                id: position(args, "ID")?,
-                remaining_ttl: position(args, "SECONDS")?,
-            };
-            Request::LeaseCheckpoint(LeaseCheckpointRequest { checkpoints: vec![checkpoint] })
-        }
-        "alarm" => {
-            let action = args.next_pos().ok_or("which action?")?.to_uppercase();
-            let kind = args.next_pos().unwrap_or("none").to_uppercase();
-            let action = AlarmAction::from_str_name(&action).ok_or("no such action")?;
-            let alarm = AlarmType::from_str_name(&kind).ok_or("no such alarm")?;
-            let member_id = args.next_pos().map_or(Ok(0), str::parse)?;
-            Request::Alarm(AlarmRequest { action: action.into(), member_id, alarm: alarm.into() })
-        }
-        other => return Err(format!("unknown command {other}").into()),
-    })
-}
-
-fn range_request(args: &mut ArgumentConsumer<'_>) -> Result<RangeRequest, Box<dyn Error>> {
-    let key = text(args)?;
-    let word =
-        |args: &mut ArgumentConsumer<'_>, key: &str| args.take_key(key).map(str::to_uppercase);
-    let order = word(args, "order").unwrap_or("NONE".into());
-    let target = word(args, "target").unwrap_or("KEY".into());
-    let order = SortOrder::from_str_name(&order).map_or_else(|| order.parse(), |it| Ok(it.into()));
-    let target =
-        SortTarget::from_str_name(&target).map_or_else(|| target.parse(), |it| Ok(it.into()));
-    let mut request = RangeRequest {
-        key,
-        limit: number(args, "limit")?,
-        revision: number(args, "rev")?,
-        sort_order: order?,
-        sort_target: target?,
-        min_mod_revision: number(args, "min_mod")?,
-        max_mod_revision: number(args, "max_mod")?,
-        min_create_revision: number(args, "min_create")?,
-        max_create_revision: number(args, "max_create")?,
-        ..Default::default()
-    };
-    while let Some(word) = args.next_pos() {
-        match word {
-            "keys_only" => request.keys_only = true,
-            "count_only" => request.count_only = true,
-            end => request.range_end = Bytes::copy_from_slice(end.as_bytes()),
-        }
-    }
-    Ok(request)
-}
-
-fn compare(args: &mut ArgumentConsumer<'_>) -> Result<Compare, Box<dyn Error>> {
-    let range_end = Bytes::copy_from_slice(args.take_key("end").unwrap_or("").as_bytes());
-    let target = args.next_pos().ok_or("which target?")?.to_uppercase();
-    let key = text(args)?;
-    let result = match args.next_pos().ok_or("which result?")? {
-        "eq" => CompareResult::Equal,
-        "ne" => CompareResult::NotEqual,
-        "gt" => CompareResult::Greater,
-        "lt" => CompareResult::Less,
-        other => return Err(format!("no such result: {other}").into()),
-    };
-    let target = CompareTarget::from_str_name(&target).ok_or("no such target")?;
-    let operand = text(args)?;
-    let as_number = || std::str::from_utf8(&operand).map(str::parse::<i64>);
-    let target_union = match target {
-        CompareTarget::Value => TargetUnion::Value(operand.clone()),
-        CompareTarget::Version => TargetUnion::Version(as_number()??),
-        CompareTarget::Create => TargetUnion::CreateRevision(as_number()??),
-        CompareTarget::Mod => TargetUnion::ModRevision(as_number()??),
-        CompareTarget::Lease => TargetUnion::Lease(as_number()??),
-    };
-    Ok(Compare {
-        result: result.into(),
-        target: target.into(),
-        key,
-        target_union: Some(target_union),
-        range_end,
-    })
-}
-
-fn operation(request: Request) -> Result<RequestOp, Box<dyn Error>> {
-    let request = match request {
-        Request::Put(put) => request_op::Request::RequestPut(put),
-        Request::DeleteRange(delete) => request_op::Request::RequestDeleteRange(delete),
-        Request::Txn(txn) => request_op::Request::RequestTxn(txn),
-        other => return Err(format!("not in a transaction: {other:?}").into()),
-    };
-    Ok(RequestOp { request: Some(request) })
-}
-
-fn check(request: &Request) -> Result<(), EtcdError> {
-    match request {
-        Request::Put(put) => validate::check_put(put),
-        Request::DeleteRange(delete) => validate::check_delete(delete),
-        Request::Txn(txn) => validate::check_txn(txn, 8),
-        Request::LeaseGrant(grant) => validate::check_lease_grant(grant),
-        _ => Ok(()),
-    }
-}
-
 fn stream(reader: &store::Reader, args: &mut ArgumentConsumer<'_>) -> Out {
     let page = match number::<usize>(args, "page")? {
         0 => usize::MAX,
@@ -451,25 +289,6 @@ fn stream(reader: &store::Reader, args: &mut ArgumentConsumer<'_>) -> Out {
         }
     }
     Ok(out)
-}
-
-fn text(args: &mut ArgumentConsumer<'_>) -> Result<Bytes, Box<dyn Error>> {
-    let text = args.next_pos().ok_or("an argument is missing")?;
-    Ok(Bytes::copy_from_slice(text.as_bytes()))
-}
-
-fn position(args: &mut ArgumentConsumer<'_>, what: &str) -> Result<i64, Box<dyn Error>> {
-    Ok(args.next_pos().ok_or_else(|| format!("{what} is missing"))?.parse()?)
-}
-
-fn number<T: std::str::FromStr + Default>(
-    args: &mut ArgumentConsumer<'_>,
-    key: &str,
-) -> Result<T, Box<dyn Error>>
-where
-    T::Err: Error + 'static,
-{
-    Ok(args.take_key(key).map(str::parse).transpose()?.unwrap_or_default())
 }
 
 fn refused(error: EtcdError) -> String {
@@ -495,103 +314,4 @@ fn shown<T>(
         }
         Err(error) => read_refused(error),
     }
-}
-
-fn show_outcome(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
-    match &outcome.result {
-        Err(error) => writeln!(out, "error: {error}"),
-        Ok(Response::Txn(txn)) => show_txn(out, "", txn),
-        Ok(Response::Put(put)) => {
-            writeln!(out, "put at {}", revision(&put.header))?;
-            put.prev_kv.iter().try_for_each(|kv| show_kv(out, "  before: ", kv))
-        }
-        Ok(Response::DeleteRange(gone)) => {
-            writeln!(out, "deleted {} at {}", gone.deleted, revision(&gone.header))?;
-            gone.prev_kvs.iter().try_for_each(|kv| show_kv(out, "  before: ", kv))
-        }
-        Ok(Response::Alarm(alarms)) => {
-            let shown = |alarm: &proto::etcdserverpb::AlarmMember| {
-                format!(" {}:{}", alarm.member_id, alarm.alarm().as_str_name())
-            };
-            let list: String = alarms.alarms.iter().map(shown).collect();
-            writeln!(out, "alarms{list} at {}", revision(&alarms.header))
-        }
-        Ok(Response::LeaseGrant { id, ttl }) => writeln!(out, "lease {} for {ttl}s", id.0),
-        Ok(other) => writeln!(out, "{other:?} at {}", outcome.revision),
-    }
-}
-
-fn show_txn(out: &mut String, indent: &str, txn: &TxnResponse) -> std::fmt::Result {
-    let branch = if txn.succeeded { "then" } else { "else" };
-    writeln!(out, "{indent}{branch} at {}", revision(&txn.header))?;
-    let indent = format!("{indent}  ");
-    for operation in &txn.responses {
-        match &operation.response {
-            Some(response_op::Response::ResponseTxn(txn)) => show_txn(out, &indent, txn)?,
-            Some(response_op::Response::ResponsePut(put)) => {
-                writeln!(out, "{indent}put at {}", revision(&put.header))?;
-                let before = format!("{indent}  before: ");
-                put.prev_kv.iter().try_for_each(|kv| show_kv(out, &before, kv))?;
-            }
-            Some(response_op::Response::ResponseDeleteRange(gone)) => {
-                writeln!(out, "{indent}deleted {} at {}", gone.deleted, revision(&gone.header))?;
-                let before = format!("{indent}  before: ");
-                gone.prev_kvs.iter().try_for_each(|kv| show_kv(out, &before, kv))?;
-            }
-            Some(response_op::Response::ResponseRange(range)) => {
-                let mut text = String::new();
-                show_range(&mut text, range.clone())?;
-                text.lines().try_for_each(|line| writeln!(out, "{indent}{line}"))?;
-            }
-            None => writeln!(out, "{indent}nothing")?,
-        }
-    }
-    Ok(())
-}
-
-fn show_range(out: &mut String, range: RangeResponse) -> std::fmt::Result {
-    range.kvs.iter().try_for_each(|kv| show_kv(out, "", kv))?;
-    let more = if range.more { " more" } else { "" };
-    match range.header {
-        Some(header) => writeln!(out, "count={}{more} at {}", range.count, header.revision),
-        None => writeln!(out, "--"),
-    }
-}
-
-fn show_kv(out: &mut String, prefix: &str, kv: &EncodedKeyValue) -> std::fmt::Result {
-    let kv = kv.view().expect("answers hold encoded key-values");
-    let (key, value) = (kv.key.escape_ascii(), kv.value.escape_ascii());
-    write!(out, "{prefix}{key}={value}")?;
-    write!(out, " [{} {} v{}]", kv.create_revision, kv.mod_revision, kv.version)?;
-    match kv.lease {
-        0 => writeln!(out),
-        lease => writeln!(out, " lease {lease}"),
-    }
-}
-
-fn show_events(out: &mut String, events: &RevisionEvents) -> std::fmt::Result {
-    for event in events.events.iter() {
-        let kind = match (event.kind, event.created) {
-            (EventKind::Put, true) => "create",
-            (EventKind::Put, false) => "modify",
-            (EventKind::Delete, _) => "delete",
-        };
-        let prefix = format!("@{} {kind} ", events.revision);
-        show_kv(out, &prefix, &EncodedKeyValue(event.kv.clone()))?;
-    }
-    Ok(())
-}
-
-fn leases(reader: &store::Reader) -> String {
-    let line = |lease: store::LeaseInfo| {
-        let keys = reader.lease_keys(lease.id);
-        let keys: String = keys.iter().map(|key| format!(" {}", key.escape_ascii())).collect();
-        let LeaseId(id) = lease.id;
-        format!("lease {id}: {}s, {}s left:{keys}\n", lease.granted_ttl_s, lease.remaining_ttl_s)
-    };
-    reader.leases().into_iter().map(line).collect()
-}
-
-fn revision(header: &Option<proto::etcdserverpb::ResponseHeader>) -> i64 {
-    header.as_ref().expect("answers have a header").revision
 }
