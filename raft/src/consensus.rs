@@ -129,12 +129,16 @@ impl Core {
         reached.map(|_| ()).map_err(|_| ReadIndexError::Stopped)
     }
 
-    /// Waits a moment for another leader; a peer may know of one before this member does.
+    /// Waits for another leadership than `seen`, but only a moment: a peer may know of one before
+    /// this member does.
     pub(crate) async fn wait_for_change(&self, seen: Leadership) {
         let mut changes = self.leadership_changes.clone();
+        changes.mark_unchanged();
+        if self.leadership() != seen {
+            return;
+        }
         let interval = Duration::from_millis(self.config.timing.heartbeat_ms);
-        let change = changes.wait_for(|now| *now != seen);
-        drop(tokio::time::timeout(interval, change).await);
+        drop(tokio::time::timeout(interval, changes.changed()).await);
     }
 
     fn new_id(&self) -> u64 {

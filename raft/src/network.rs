@@ -144,15 +144,18 @@ impl Client {
 
     async fn replicate<'s>(
         &'s mut self,
-        input: BoxStream<'static, AppendEntriesRequest<TypeConfig>>,
+        mut input: BoxStream<'static, AppendEntriesRequest<TypeConfig>>,
         setup: Duration,
     ) -> Result<
         RaftBoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>,
         RPCError<TypeConfig>,
     > {
+        // Order: openraft waits out its pause for an unreachable peer while it makes the request, so
+        // the request comes before the call, or a refused connection would be retried without end.
+        let Some(first) = input.next().await else { return Ok(stream::empty().boxed()) };
         let window = Window::default();
         let requests = bounded_requests(
-            input,
+            stream::iter([first]).chain(input).boxed(),
             window.clone(),
             self.identity.header_to(MemberId(self.target)),
             Arc::clone(&self.digests),
