@@ -332,6 +332,18 @@ impl<E: LogEntry> Driver<E> {
         }
     }
 
+    /// One step without a clock: for whoever drives a log by hand.
+    pub fn step_untimed(&mut self) {
+        self.step(|sync| sync());
+    }
+
+    /// What a driver does when nothing waits: for whoever drives a log by hand.
+    pub fn tell_when_idle(&mut self) {
+        if !self.has_work() {
+            self.idle();
+        }
+    }
+
     /// Uses a pause: tells of the last sync, and makes the next segment's file.
     pub(crate) fn idle(&mut self) {
         let outcome = self.writer.mark().and_then(|()| self.writer.prepare_spare());
