@@ -22,7 +22,7 @@ mod random;
 mod rpc;
 mod tasks;
 
-pub use doors::{Listeners, bind, serve};
+pub use doors::{Reserved, reserve, serve_clients, serve_metrics};
 pub use errors::ServeError;
 pub use member::{Ids, Member, MemberParts};
 pub use rpc::etcd_page;

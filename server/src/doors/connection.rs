@@ -17,18 +17,32 @@ use crate::config::Endpoint;
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// Binds a listener. Must be called on a tokio runtime.
+/// A port that is ours but does not listen yet: whoever dials it is refused at once, and does not
+/// hang until somebody answers.
+#[derive(Debug)]
+pub struct Reserved(Socket);
+
+/// Takes a port.
 ///
 /// *Errors*: of the system, for instance "address in use"; nothing is held then.
-pub fn bind(endpoint: &Endpoint) -> io::Result<TcpListener> {
+pub fn reserve(endpoint: &Endpoint) -> io::Result<Reserved> {
     let address = resolve(endpoint)?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A member that was just stopped must be able to come back to its port.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(Reserved(socket))
+}
+
+impl Reserved {
+    /// Begins to listen. Must be called on a tokio runtime.
+    ///
+    /// *Errors*: also when another process took the port meanwhile.
+    pub fn listen(self) -> io::Result<TcpListener> {
+        self.0.listen(BACKLOG)?;
+        TcpListener::from_std(self.0.into())
+    }
 }
 
 fn resolve(endpoint: &Endpoint) -> io::Result<SocketAddr> {

@@ -10,6 +10,6 @@ mod services;
 mod stream_end;
 
 pub(crate) use connection::Traffic;
-pub use connection::bind;
-pub use serve::{Listeners, serve};
+pub use connection::{Reserved, reserve};
+pub use serve::{serve_clients, serve_metrics};
 pub(crate) use stream_end::StreamEnd;

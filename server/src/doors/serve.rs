@@ -17,14 +17,6 @@ use crate::limits::{
 };
 use crate::member::Member;
 
-/// Bound listeners of one member.
-pub struct Listeners {
-    /// gRPC and HTTP for clients.
-    pub clients: Vec<TcpListener>,
-    /// Metrics and health only.
-    pub metrics: Vec<TcpListener>,
-}
-
 /// Accepted connections that wait to be served; when full, accepting waits.
 const ACCEPTED_MAX: usize = 64;
 /// After a failed accept (often: no file descriptors left) others get time to close some.
@@ -32,24 +24,40 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long open calls may take to end when the member stops; then their connections are cut.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// Serves all listeners; returns when the member has stopped and open calls have ended.
+/// Serves gRPC and HTTP to clients; returns when the member has stopped and open calls have ended.
 ///
 /// *Errors*: none of one connection; only when the server itself cannot go on.
-pub async fn serve(member: Arc<Member>, listeners: Listeners) -> Result<(), io::Error> {
-    let clients = serve_clients(Arc::clone(&member), listeners.clients);
-    let metrics = serve_metrics(Arc::clone(&member), listeners.metrics);
+pub async fn serve_clients(
+    member: Arc<Member>,
+    listeners: Vec<TcpListener>,
+) -> Result<(), io::Error> {
+    cut_after_stop(&member, accept_clients(Arc::clone(&member), listeners)).await
+}
+
+/// Serves metrics and health only; returns when the member has stopped.
+pub async fn serve_metrics(
+    member: Arc<Member>,
+    listeners: Vec<TcpListener>,
+) -> Result<(), io::Error> {
+    cut_after_stop(&member, answer_metrics(Arc::clone(&member), listeners)).await
+}
+
+async fn cut_after_stop(
+    member: &Member,
+    serving: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
     let mut stopped = member.stopped();
     let cut = async {
         drop(stopped.wait_for(|stopped| *stopped).await);
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        served = async { tokio::try_join!(clients, metrics) } => served.map(drop),
+        served = serving => served,
         () = cut => Ok(()),
     }
 }
 
-async fn serve_clients(member: Arc<Member>, listeners: Vec<TcpListener>) -> Result<(), io::Error> {
+async fn accept_clients(member: Arc<Member>, listeners: Vec<TcpListener>) -> io::Result<()> {
     let config = member.config();
     let (sender, accepted) = mpsc::channel(ACCEPTED_MAX);
     for listener in listeners {
@@ -101,7 +109,7 @@ async fn accept(
     }
 }
 
-async fn serve_metrics(member: Arc<Member>, listeners: Vec<TcpListener>) -> Result<(), io::Error> {
+async fn answer_metrics(member: Arc<Member>, listeners: Vec<TcpListener>) -> io::Result<()> {
     let all = listeners.into_iter().map(|listener| {
         let pages = http::metrics_pages(Arc::clone(&member));
         let mut stopped = member.stopped();

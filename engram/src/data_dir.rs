@@ -1,0 +1,101 @@
+//! A member's data directory: made private, locked, laid out.
+//!
+//! ```text
+//! <data-dir>/LOCK              held while a member runs
+//! <data-dir>/member/state/     generations of the state
+//! <data-dir>/member/raft/      the Raft log, unless --wal-dir names another place
+//! <data-dir>/member/snapshots/ checkpoints while they are sent
+//! ```
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// A data directory that is ours until this is dropped.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    member: PathBuf,
+    /// Held for its lock.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes and locks the directory. *Errors*: it cannot be made, or another process has it.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        make_private(path).with_context(|| format!("cannot access data directory {shown}"))?;
+        let lock = lock(&path.join("LOCK"))
+            .with_context(|| format!("cannot lock data directory {shown}"))?;
+        let member = path.join("member");
+        make_private(&member).with_context(|| format!("cannot access {}", member.display()))?;
+        Ok(DataDir { member, _lock: lock })
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.member.join("state")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.member.join("raft")
+    }
+
+    /// The directory of snapshots under way, emptied: what is in it belongs to a past process.
+    pub(crate) fn fresh_snapshots(&self) -> Result<PathBuf> {
+        let path = self.member.join("snapshots");
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("cannot clear {}", path.display()))?;
+        }
+        make_private(&path).with_context(|| format!("cannot access {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+fn make_private(path: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format!("{mode:o}"),
+            "others may read this directory; 700 is recommended"
+        );
+    }
+    Ok(())
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("it is in use by another process"),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_directory_is_private_and_has_one_owner() {
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let path = parent.path().join("data");
+        let first = DataDir::open(&path).expect("fresh");
+        let mode = fs::metadata(&path).expect("made").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700);
+        let refused = DataDir::open(&path).expect_err("it is in use");
+        assert!(format!("{refused:#}").contains("in use by another process"), "{refused:#}");
+        drop(first);
+        DataDir::open(&path).expect("free again");
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_directory_is_refused() {
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let path = parent.path().join("data");
+        fs::write(&path, b"").expect("written");
+        assert!(DataDir::open(&path).is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! What the binary says about itself.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use server::config::nearest;
+use server::version::{ENGRAM_VERSION, ETCD_VERSION};
+
+const WORDS: [&str; 6] = ["dev", "server", "ctl", "util", "bench", "version"];
+
+const HELP: &str = "\
+Engram: a replicated, watchable key-value store that any etcd v3 client can use unchanged.
+
+Usage: engram <command> [flags]
+
+  dev       start a store on this machine, ready in a second (--nodes 3 for a quorum)
+  server    run one member of a cluster; takes etcd's flags and ETCD_* variables
+  ctl       get, put, watch … against a running cluster
+  util      look into a data directory of a stopped member
+  bench     measure a running cluster
+  version   print the versions
+
+Each command explains itself with --help. Called by the name `etcd`, it is `engram server`.
+";
+
+/// Prints the help.
+pub(crate) fn print() -> ExitCode {
+    say(HELP)
+}
+
+/// Prints our own version and that of the API.
+pub(crate) fn print_version() -> ExitCode {
+    say(&format!("engram {ENGRAM_VERSION} (etcd API {ETCD_VERSION})\n"))
+}
+
+/// Compat: drivers of etcd binaries parse the first line.
+pub(crate) fn print_etcd_version() -> ExitCode {
+    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+    say(&format!(
+        "etcd Version: {ETCD_VERSION}\nEngram Version: {ENGRAM_VERSION}\nOS/Arch: {system}/{machine}\n"
+    ))
+}
+
+/// Refuses a command that does not exist.
+pub(crate) fn unknown(word: &str) -> ExitCode {
+    let hint = nearest(word, WORDS.into_iter())
+        .map(|near| format!("; did you mean `engram {near}`?"))
+        .unwrap_or_default();
+    complain(&format!("`{word}` is no command{hint}\n`engram help` lists them"));
+    ExitCode::from(2)
+}
+
+/// Writes to standard output; a reader that went away is no error.
+pub(crate) fn say(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Writes an error for a person to standard error.
+pub(crate) fn complain(text: &str) {
+    // Nobody is left to tell when standard error is gone.
+    drop(writeln!(std::io::stderr().lock(), "engram: {text}"));
+}

@@ -1,0 +1,196 @@
+//! One member from its configuration to its end: storage, log, peers and doors, joined.
+//!
+//! Order of the start: data directory and its lock → ports → consensus → peers' listener →
+//! ready → clients' listener. Order of the end: clients hear it, leadership is handed over, the
+//! state is flushed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use server::clock::SystemClock;
+use server::config::{Endpoint, ServerConfig};
+use server::{Member, MemberParts, Reserved};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::data_dir::DataDir;
+use crate::peers::{self, Peers};
+use crate::signals::EndSignals;
+
+/// Told once, when clients are served: the member and how long its start took.
+pub(crate) type WhenReady = Box<dyn FnOnce(&Member, Duration) + Send>;
+
+/// How one member lives in this process.
+#[derive(Default)]
+pub(crate) struct Life {
+    /// Standard input belongs to a parent: when it ends, so does this process.
+    pub(crate) has_parent: bool,
+    /// Hears when clients are served.
+    pub(crate) when_ready: Option<WhenReady>,
+}
+
+/// Threads that serve clients. Consensus, the log and the engine have their own.
+const CLIENT_THREADS: usize = 2;
+/// How often the member is asked whether its consensus still runs.
+const PULSE: Duration = Duration::from_millis(200);
+/// How long reads that are under way in the blocking pool may hold the end up.
+const LAST_READS: Duration = Duration::from_millis(100);
+
+impl Life {
+    /// Runs the member until a signal. *Errors*: it could not start, or its storage failed.
+    pub(crate) fn run(self, config: ServerConfig) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(CLIENT_THREADS)
+            .thread_name("clients")
+            .enable_all()
+            .build()
+            .context("cannot start the threads that serve clients")?;
+        let ended = runtime.block_on(self.live(config));
+        runtime.shutdown_timeout(LAST_READS);
+        ended
+    }
+
+    async fn live(self, config: ServerConfig) -> Result<()> {
+        let began = Instant::now();
+        let mut signals = EndSignals::new().context("cannot listen for signals")?;
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let ports = Ports::reserve(&config)?;
+        let transport = peers::transport(&config)?;
+        let member = start(&config, &data_dir, Arc::clone(&transport)).await?;
+        let mut doors = JoinSet::new();
+        let ended = self.serve(&member, ports, &mut doors, &mut signals, began).await;
+        match &ended {
+            Ok(reason) => tracing::info!(reason, "stopping"),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "stopping"),
+        }
+        tokio::select! {
+            () = member.stop() => {}
+            signal = signals.next() => bail!("{signal} again: stopped without waiting"),
+        }
+        while doors.join_next().await.is_some() {}
+        tracing::info!("stopped");
+        ended.map(drop)
+    }
+
+    /// Opens the doors one after the other and waits for the reason to close them.
+    async fn serve(
+        self,
+        member: &Arc<Member>,
+        ports: Ports,
+        doors: &mut JoinSet<std::io::Result<()>>,
+        signals: &mut EndSignals,
+        began: Instant,
+    ) -> Result<&'static str> {
+        let _peers = Peers::serve(member, listen(ports.peers, "peers")?);
+        let metrics = listen(ports.metrics, "metrics")?;
+        doors.spawn(server::serve_metrics(Arc::clone(member), metrics));
+        tokio::select! {
+            ready = member.ready() => ready.context("the member did not get ready")?,
+            end = reason_to_end(member, self.has_parent, signals) => return end,
+        }
+        let clients = listen(ports.clients, "clients")?;
+        doors.spawn(server::serve_clients(Arc::clone(member), clients));
+        let took = began.elapsed();
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let address = joined(&member.config().listen_client_urls);
+        tracing::info!(took_ms, address, "ready to serve client requests");
+        if let Some(ready) = self.when_ready {
+            ready(member, took);
+        }
+        reason_to_end(member, self.has_parent, signals).await
+    }
+}
+
+async fn start(
+    config: &ServerConfig,
+    data_dir: &DataDir,
+    transport: Arc<dyn raft::Transport>,
+) -> Result<Arc<Member>> {
+    let options = store_rocks::RocksOptions::default();
+    let log_dir = config.wal_dir.clone().unwrap_or_else(|| data_dir.log());
+    let parts = MemberParts {
+        engines: Arc::new(store_rocks::RocksEngines::new(data_dir.state(), options)),
+        log_files: log_files(log_dir)?,
+        snapshot_dir: data_dir.fresh_snapshots()?,
+        transport,
+        runtime: raft::RuntimeChoice::Dedicated,
+        clock: SystemClock::shared(),
+        seed: rand::random(),
+    };
+    Member::start(config.clone(), parts).await.context("cannot start the member")
+}
+
+/// The files of the Raft log.
+fn log_files(directory: PathBuf) -> Result<Arc<dyn raft::log::LogFiles>> {
+    let shown = directory.display().to_string();
+    let files = raft::log::RealLogFiles::open(directory);
+    Ok(Arc::new(files.with_context(|| format!("cannot open the log directory {shown}"))?))
+}
+
+/// The ports of a member, taken before anything else is touched.
+struct Ports {
+    clients: Vec<Reserved>,
+    peers: Vec<Reserved>,
+    metrics: Vec<Reserved>,
+}
+
+impl Ports {
+    fn reserve(config: &ServerConfig) -> Result<Self> {
+        Ok(Ports {
+            clients: reserve(&config.listen_client_urls, "listen-client-urls")?,
+            peers: reserve(&config.listen_peer_urls, "listen-peer-urls")?,
+            metrics: reserve(&config.listen_metrics_urls, "listen-metrics-urls")?,
+        })
+    }
+}
+
+fn reserve(urls: &[Endpoint], flag: &str) -> Result<Vec<Reserved>> {
+    let reserved = urls.iter().map(|url| {
+        server::reserve(url).with_context(|| format!("cannot listen on {url} (--{flag})"))
+    });
+    reserved.collect()
+}
+
+fn listen(ports: Vec<Reserved>, whom: &str) -> Result<Vec<TcpListener>> {
+    let listeners = ports.into_iter().map(Reserved::listen).collect::<Result<_, _>>();
+    listeners.with_context(|| format!("cannot listen for {whom}"))
+}
+
+fn joined(urls: &[Endpoint]) -> String {
+    urls.iter().map(|url| url.text.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// Waits for a signal, the parent's end or the end of consensus.
+async fn reason_to_end(
+    member: &Member,
+    has_parent: bool,
+    signals: &mut EndSignals,
+) -> Result<&'static str> {
+    let failed = async {
+        let mut pulse = tokio::time::interval(PULSE);
+        while member.is_running() {
+            pulse.tick().await;
+        }
+    };
+    tokio::select! {
+        signal = signals.next() => Ok(signal),
+        () = parent_ends(has_parent) => Ok("the parent ended"),
+        () = failed => bail!("consensus ended by itself: its log or state failed, see the log"),
+    }
+}
+
+async fn parent_ends(has_parent: bool) {
+    if !has_parent {
+        return std::future::pending().await;
+    }
+    let (sender, ended) = tokio::sync::oneshot::channel::<()>();
+    // A thread of its own: a read of standard input cannot be abandoned, and nobody waits for it.
+    std::thread::spawn(move || {
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        drop(sender);
+    });
+    // The channel's end is the news.
+    drop(ended.await);
+}
