@@ -125,7 +125,7 @@ async fn start(
 /// The files of the Raft log.
 fn log_files(directory: PathBuf) -> Result<Arc<dyn raft::log::LogFiles>> {
     let shown = directory.display().to_string();
-    let files = raft::log::RealLogFiles::open(directory);
+    let files = raft::log::RealLogFiles::open(&directory);
     Ok(Arc::new(files.with_context(|| format!("cannot open the log directory {shown}"))?))
 }
 

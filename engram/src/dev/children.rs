@@ -145,7 +145,7 @@ async fn end_all(running: &mut [Running]) {
         let pid = member.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(pid) = pid {
             // It may have ended a moment ago.
-            drop(kill_process(pid, Signal::TERM));
+            let _ = kill_process(pid, Signal::TERM);
         }
     }
     for member in running {
