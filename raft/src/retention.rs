@@ -50,18 +50,23 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Default)]
 struct Growth {
     samples: VecDeque<(u64, u64)>,
+    /// Entries from one sample to the next, at least.
+    step: u64,
+    now_bytes: u64,
 }
 
 impl Growth {
     const SAMPLES_MAX: usize = 1024;
 
     fn note(&mut self, index: u64, bytes: u64) {
-        if self.samples.back().is_some_and(|(newest, _)| *newest >= index) {
+        self.now_bytes = bytes;
+        if self.samples.back().is_some_and(|(newest, _)| *newest + self.step >= index) {
             return;
         }
         self.samples.push_back((index, bytes));
         if self.samples.len() > Self::SAMPLES_MAX {
             // Half the resolution, twice the reach.
+            self.step = 2 * self.step + 1;
             let mut odd = false;
             self.samples.retain(|_| {
                 odd = !odd;
@@ -72,8 +77,7 @@ impl Growth {
 
     /// The first index such that no more than `bytes_max` were applied after it.
     fn index_within(&self, bytes_max: u64) -> u64 {
-        let Some((_, now)) = self.samples.back() else { return 0 };
-        let edge = now.saturating_sub(bytes_max);
+        let edge = self.now_bytes.saturating_sub(bytes_max);
         let kept = self.samples.iter().find(|(_, bytes)| *bytes >= edge);
         kept.filter(|_| edge > 0).map_or(0, |(index, _)| *index)
     }
