@@ -2,6 +2,9 @@
 //!
 //! Must not know: how to repair anything; damage is named, and the advice is to replace the member.
 
+mod log;
+mod state;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +37,9 @@ struct DataDir {
     /// The member's data directory.
     #[arg(long, env = "ETCD_DATA_DIR")]
     data_dir: PathBuf,
+    /// The Raft log's directory, if it is not inside the data directory.
+    #[arg(long, env = "ETCD_WAL_DIR")]
+    wal_dir: Option<PathBuf>,
 }
 
 /// Parses and runs one `engram util` command; `arguments` start after the word `util`.
@@ -49,5 +55,29 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(verb: Verb) -> Result<(), ToolError> {
-    Err(ToolError::Usage(format!("{verb:?} awaits the log's and the state's readers")))
+    match verb {
+        Verb::LogDump(at) => log::dump(&at.log()),
+        Verb::StateDump(at) => state::dump(&at.state()),
+        Verb::Verify(at) => {
+            log::verify(&at.log())?;
+            state::verify(&at.state())
+        }
+    }
+}
+
+impl DataDir {
+    /// Compat: `--wal-dir` names the log's directory itself.
+    fn log(&self) -> PathBuf {
+        self.wal_dir.clone().unwrap_or_else(|| self.data_dir.join("member/raft"))
+    }
+
+    fn state(&self) -> PathBuf {
+        self.data_dir.join("member/state")
+    }
+}
+
+/// A line of a dump; a closed pipe ends the dump without a complaint of its own.
+fn line(text: std::fmt::Arguments<'_>) -> Result<(), ToolError> {
+    use std::io::Write;
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
 }

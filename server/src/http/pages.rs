@@ -16,7 +16,10 @@ type Shared = State<Arc<Member>>;
 
 /// The pages of the client port.
 pub(crate) fn client_pages(member: Arc<Member>) -> Router {
-    observed(Router::new()).route("/version", only_get(get(version))).with_state(member)
+    observed(Router::new())
+        .route("/version", only_get(get(version)))
+        .route("/engram/state", only_get(get(state_page)))
+        .with_state(member)
 }
 
 /// The pages of a metrics listener.
@@ -115,6 +118,17 @@ async fn version() -> Response {
     let body = format!(
         "{{\"etcdserver\":\"{ETCD_VERSION}\",\"etcdcluster\":\"{CLUSTER_VERSION}\",\
          \"storage\":\"{STORAGE_VERSION}\",\"engram\":\"{ENGRAM_VERSION}\"}}"
+    );
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// What members can be compared by: the digest of the whole state at an applied index. Ours alone.
+async fn state_page(State(member): Shared) -> Response {
+    let (applied, digest) = member.reader().digest_at_applied();
+    let revision = member.reader().revision();
+    let body = format!(
+        "{{\"applied_index\":{},\"revision\":{revision},\"digest\":\"{digest}\"}}",
+        applied.index
     );
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

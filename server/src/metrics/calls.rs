@@ -143,9 +143,9 @@ impl Collector for CallSeries {
         )?;
         for call in calls {
             let started = call.started.load(Ordering::Relaxed);
-            family.encode_family(&call.labels())?.encode_counter::<NoLabelSet, u64, u64>(
-                &started, None,
-            )?;
+            family
+                .encode_family(&call.labels())?
+                .encode_counter::<NoLabelSet, u64, u64>(&started, None)?;
         }
         let mut family = encoder.encode_descriptor(
             "grpc_server_handled",

@@ -67,7 +67,11 @@ impl MemberSeries {
         page.gauge("engram_raft_term", "The newest term known", raft.term)?;
         page.gauge("engram_raft_last_log_index", "The newest log entry", raft.last_log_index)?;
         page.gauge("engram_raft_flushed_index", "Entries flushed to disk", raft.flushed_index)?;
-        page.gauge("engram_raft_pending_bytes", "Bytes of proposals under way", raft.pending_bytes)?;
+        page.gauge(
+            "engram_raft_pending_bytes",
+            "Bytes of proposals under way",
+            raft.pending_bytes,
+        )?;
         page.counter(
             "engram_raft_digest_mismatches",
             "How often a peer's state differed at the same position; not zero is corruption",
@@ -124,7 +128,11 @@ impl MemberSeries {
             watch.pending_events,
         )?;
         page.counter("etcd_debugging_mvcc_events", "Events sent", watch.events_total)?;
-        page.gauge("engram_watch_pending_bytes", "Bytes that wait to be sent", watch.pending_bytes)?;
+        page.gauge(
+            "engram_watch_pending_bytes",
+            "Bytes that wait to be sent",
+            watch.pending_bytes,
+        )?;
         page.counter("engram_watch_overflows", "Queues that ran full", watch.overflows_total)
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use proto::etcdserverpb::{
-    CompactionRequest, CompactionResponse, DeleteRangeRequest, PutRequest, RangeRequest,
-    RequestOp, TxnRequest, request_op,
+    CompactionRequest, CompactionResponse, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp,
+    TxnRequest, request_op,
 };
 use proto::log::command;
 use proto::spliced;

@@ -76,12 +76,7 @@ pub(crate) struct Method {
 use CallType::{BidiStream, ServerStream, Unary};
 use State::{Missing, Partly, Works};
 
-const fn row(
-    service: Service,
-    name: &'static str,
-    call_type: CallType,
-    state: State,
-) -> Method {
+const fn row(service: Service, name: &'static str, call_type: CallType, state: State) -> Method {
     Method { service, name, call_type, state }
 }
 
@@ -172,9 +167,7 @@ mod tests {
     #[test]
     fn the_table_has_exactly_the_rpcs_of_the_descriptors() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/messages/proto");
-        let names = [
-            "kv", "watch", "lease", "cluster", "maintenance", "auth", "lock", "election",
-        ];
+        let names = ["kv", "watch", "lease", "cluster", "maintenance", "auth", "lock", "election"];
         let files: Vec<String> = names.iter().map(|name| format!("etcd/{name}.proto")).collect();
         let set = protox::compile(&files, [root]).expect("our own files compile");
         let mut described = BTreeSet::new();
@@ -204,6 +197,10 @@ mod tests {
     fn the_page_of_rpcs_is_generated_from_the_table() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/compatibility/etcd.md");
         let page = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(page == etcd_page(), "write this into docs/compatibility/etcd.md:\n{}", etcd_page());
+        assert!(
+            page == etcd_page(),
+            "write this into docs/compatibility/etcd.md:\n{}",
+            etcd_page()
+        );
     }
 }

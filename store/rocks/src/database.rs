@@ -35,8 +35,16 @@ impl Database {
         existence: Existence,
     ) -> Result<Self, StorageError> {
         let database = database_options(options, existence);
-        let db =
-            DB::open_cf_descriptors(&database, path, families(options)).map_err(engine_error)?;
+        let families = families(options);
+        let opened = match existence {
+            Existence::ReadOnly => {
+                DB::open_cf_descriptors_read_only(&database, path, families, false)
+            }
+            Existence::Required | Existence::Created => {
+                DB::open_cf_descriptors(&database, path, families)
+            }
+        };
+        let db = opened.map_err(engine_error)?;
         let mut write_options = WriteOptions::default();
         write_options.disable_wal(true);
         Ok(Self { db, path: path.to_owned(), write_options })

@@ -52,6 +52,19 @@ impl RocksEngines {
     }
 }
 
+impl RocksEngines {
+    /// The current generation as a stopped member left it; nothing is written, moved or removed.
+    ///
+    /// *Errors*: there is no generation, or it cannot be read.
+    pub fn open_read_only(&self) -> Result<Arc<dyn Engine>, StorageError> {
+        let shared = &self.shared;
+        let generation = shared.read_pointer()?.ok_or_else(|| {
+            StorageError::Damaged(format!("{} is missing", shared.root.join(POINTER).display()))
+        })?;
+        Ok(Arc::new(shared.open(generation, Existence::ReadOnly)?))
+    }
+}
+
 impl Engines for RocksEngines {
     fn open_current(&self) -> Result<Arc<dyn Engine>, StorageError> {
         let shared = &self.shared;

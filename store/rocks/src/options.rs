@@ -41,6 +41,8 @@ pub(crate) enum Existence {
     Required,
     /// It is created when missing.
     Created,
+    /// It must be there, and is not written: for tools that look at a stopped member.
+    ReadOnly,
 }
 
 /// The settings of the whole database.
