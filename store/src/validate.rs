@@ -223,3 +223,84 @@ impl Intervals {
         before.into_iter().next_back().is_some_and(|(_, end)| key < end.as_slice())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn op(request: Request) -> RequestOp {
+        RequestOp { request: Some(request) }
+    }
+
+    fn nested(depth: usize) -> TxnRequest {
+        (1..depth).fold(TxnRequest::default(), |inner, _| TxnRequest {
+            success: vec![op(Request::RequestTxn(inner))],
+            ..TxnRequest::default()
+        })
+    }
+
+    #[test]
+    fn nesting_is_bounded_before_a_decoder_would_refuse_it() {
+        assert_eq!(check_txn(&nested(TXN_DEPTH_MAX), 128), Ok(()));
+        assert_eq!(check_txn(&nested(TXN_DEPTH_MAX + 1), 128), Err(EtcdError::TooManyOps));
+        let deep = nested(TXN_DEPTH_MAX);
+        let command = proto::log::Command {
+            header: None,
+            request: Some(proto::log::command::Request::Txn(deep)),
+        };
+        let batch = proto::log::Batch { state_machine_version: 1, commands: vec![command] };
+        let bytes = prost::Message::encode_to_vec(&batch);
+        let read: proto::log::Batch = prost::Message::decode(&bytes[..]).expect("not too deep");
+        assert_eq!(read, batch);
+    }
+
+    #[test]
+    fn an_empty_operation_has_etcds_word() {
+        let txn = TxnRequest { failure: vec![RequestOp::default()], ..TxnRequest::default() };
+        assert_eq!(check_txn(&txn, 128), Err(EtcdError::KeyNotFound));
+    }
+
+    #[test]
+    fn the_count_is_looked_at_before_the_operations() {
+        let txn = TxnRequest { success: vec![RequestOp::default(); 129], ..TxnRequest::default() };
+        assert_eq!(check_txn(&txn, 128), Err(EtcdError::TooManyOps));
+    }
+
+    #[test]
+    fn reading_and_serializable_transactions_are_told() {
+        let range = |serializable| {
+            let key = "k".into();
+            op(Request::RequestRange(RangeRequest { key, serializable, ..Default::default() }))
+        };
+        let txn = |success, failure| TxnRequest { compare: Vec::new(), success, failure };
+        let put = op(Request::RequestPut(PutRequest::default()));
+        let inner = op(Request::RequestTxn(txn(vec![put.clone()], Vec::new())));
+        assert!(is_read_only(&txn(vec![range(true)], vec![range(false)])));
+        assert!(!is_read_only(&txn(vec![range(true)], vec![put])));
+        assert!(!is_read_only(&txn(Vec::new(), vec![inner])));
+        assert!(is_serializable(&txn(vec![range(true)], vec![range(true)])));
+        assert!(!is_serializable(&txn(vec![range(true)], vec![range(false)])));
+    }
+
+    proptest! {
+        #[test]
+        fn merged_intervals_hold_what_the_single_ones_held(
+            deletes in prop::collection::vec(("[a-d]{1,2}", "[a-d]{0,2}"), 0..8),
+            probe in "[a-d]{1,3}",
+        ) {
+            let mut merged = Intervals::default();
+            for (key, end) in &deletes {
+                merged.add(key.as_bytes(), end.as_bytes());
+            }
+            let held = deletes.iter().any(|(key, end)| match end.as_str() {
+                "" => *key == probe,
+                end => key.as_str() <= probe.as_str() && probe.as_str() < end,
+            });
+            prop_assert_eq!(merged.contains(probe.as_bytes()), held);
+            let ends: Vec<_> = merged.0.iter().collect();
+            prop_assert!(ends.windows(2).all(|pair| pair[0].1 < pair[1].0));
+        }
+    }
+}

@@ -287,3 +287,66 @@ fn check_version(version: u32) -> Result<(), StorageError> {
 fn unsupported(why: &str) -> StorageError {
     StorageError::Unsupported(why.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proto::etcdserverpb::PutRequest;
+    use proto::log::CommandHeader;
+
+    use super::*;
+    use crate::engine::Memory;
+
+    const FIRST: LogId = LogId { term: 3, index: 1 };
+
+    fn put(header: Option<CommandHeader>) -> Command {
+        let put = PutRequest { key: "k".into(), ..PutRequest::default() };
+        Command { header, request: Some(command::Request::Put(put)) }
+    }
+
+    fn outcome(root: &Root, header: CommandHeader) -> Outcome {
+        let batch = Batch { state_machine_version: 1, commands: vec![put(Some(header))] };
+        let mut applying = Applying::new(root.clone(), FIRST, Answers::Materialise);
+        applying.batch(&batch).expect("memory works").remove(0)
+    }
+
+    #[test]
+    fn an_old_auth_revision_is_refused_while_auth_is_on() {
+        let mut root = Root::empty(Arc::new(Memory::new()));
+        root.auth_revision = 5;
+        let of = |auth_revision| CommandHeader { auth_revision, ..CommandHeader::default() };
+        assert!(outcome(&root, of(4)).result.is_ok(), "auth is off");
+        root.auth_enabled = true;
+        assert_eq!(outcome(&root, of(4)).result, Err(ApplyError(EtcdError::AuthOldRevision)));
+        assert!(outcome(&root, of(5)).result.is_ok());
+    }
+
+    #[test]
+    fn a_fenced_command_of_another_term_is_refused() {
+        let root = Root::empty(Arc::new(Memory::new()));
+        let of = |fence_term| CommandHeader { fence_term, ..CommandHeader::default() };
+        assert_eq!(outcome(&root, of(2)).result, Err(ApplyError(EtcdError::NotLeader)));
+        assert!(outcome(&root, of(3)).result.is_ok());
+        assert!(outcome(&root, of(0)).result.is_ok());
+    }
+
+    #[test]
+    fn what_this_release_does_not_know_stops_the_member() {
+        let root = Root::empty(Arc::new(Memory::new()));
+        let raise = proto::log::StateMachineVersion { version: STATE_MACHINE_VERSION + 1 };
+        let raise =
+            Command { header: None, request: Some(command::Request::StateMachineVersion(raise)) };
+        let unknown = Command { header: None, request: None };
+        for (state_machine_version, commands) in [
+            (STATE_MACHINE_VERSION + 1, vec![put(None)]),
+            (STATE_MACHINE_VERSION, vec![put(None), unknown]),
+            (STATE_MACHINE_VERSION, vec![raise]),
+        ] {
+            let batch = Batch { state_machine_version, commands };
+            let mut applying = Applying::new(root.clone(), FIRST, Answers::Skip);
+            let result = applying.batch(&batch);
+            assert!(matches!(result, Err(StorageError::Unsupported(_))), "{result:?}");
+        }
+    }
+}
