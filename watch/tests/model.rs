@@ -7,13 +7,14 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use engram_watch::{Counters, Limits};
+use engram_watch::{Counters, Hub, Limits};
 use proptest::prelude::*;
 use prost::Message;
 use proto::etcdserverpb::{WatchCreateRequest, WatchResponse};
 use proto::mvccpb::{Event, KeyValue};
-use store::{EventKind, Revision, RevisionEvents};
+use store::{EventKind, Revision};
 use support::{Client, Ledger, Op, World, header};
 
 const KEYS: [&str; 6] = ["a", "aa", "ab", "b", "ba", "c"];
@@ -50,6 +51,9 @@ enum Step {
     Progress(usize),
     Tick,
     Reopen(usize),
+    /// In the middle of the next read of history: revisions are applied and published, the stream
+    /// asks for progress, and history may be compacted up to this far back.
+    DuringRead(Vec<Vec<(usize, bool, u8)>>, usize, Option<i64>),
 }
 
 fn revision() -> impl Strategy<Value = Vec<(usize, bool, u8)>> {
@@ -66,6 +70,7 @@ fn ask() -> impl Strategy<Value = Ask> {
 
 fn step() -> impl Strategy<Value = Step> {
     let commits = prop::collection::vec(revision(), 1..5);
+    let meanwhile = prop::collection::vec(revision(), 0..4);
     prop_oneof![
         8 => (commits, prop::bool::weighted(0.8)).prop_map(|(all, told)| Step::Commit(all, told)),
         1 => revision().prop_map(Step::Install),
@@ -76,6 +81,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..STREAMS).prop_map(Step::Progress),
         1 => Just(Step::Tick),
         1 => (0..STREAMS).prop_map(Step::Reopen),
+        4 => (meanwhile, 0..STREAMS, prop::option::weighted(0.2, 0i64..6))
+            .prop_map(|(all, stream, back)| Step::DuringRead(all, stream, back)),
     ]
 }
 
@@ -235,7 +242,6 @@ impl Expected {
 struct Run {
     world: World,
     streams: Vec<Stream>,
-    untold: Vec<RevisionEvents>,
     queue_bytes_bound: usize,
 }
 
@@ -245,22 +251,19 @@ impl Run {
         let queue_bytes_bound = STREAMS * (limits.queue_bytes_max + 64 * 1024);
         let world = World::new(limits);
         let streams = (0..STREAMS).map(|_| Stream::new(&world)).collect();
-        Self { world, streams, untold: Vec::new(), queue_bytes_bound }
+        Self { world, streams, queue_bytes_bound }
     }
 
     fn step(&mut self, step: Step) {
         match step {
             Step::Commit(revisions, told) => {
-                for ops in revisions {
-                    self.untold.extend(self.world.ledger.commit(&unique(&ops)));
-                }
+                commit(&self.world.ledger, &revisions);
                 if told {
-                    self.tell();
+                    tell(&self.world.ledger, &self.world.hub);
                 }
             }
             Step::Install(ops) => {
                 self.world.ledger.commit(&unique(&ops));
-                self.untold.clear();
                 self.world.hub.installed(Revision(self.world.ledger.current()));
             }
             Step::Compact(back) => {
@@ -280,13 +283,21 @@ impl Run {
             Step::Progress(stream) => self.streams[stream].client.progress(),
             Step::Tick => self.world.hub.tick_progress(),
             Step::Reopen(stream) => self.streams[stream] = Stream::new(&self.world),
+            Step::DuringRead(revisions, stream, back) => {
+                let (ledger, hub) = (Arc::clone(&self.world.ledger), self.world.hub.clone());
+                let control = self.streams[stream].client.control.clone();
+                self.world.ledger.during_read(Box::new(move || {
+                    commit(&ledger, &revisions);
+                    tell(&ledger, &hub);
+                    support::now(control.progress()).expect("there is room");
+                    if let Some(back) = back {
+                        ledger.compact(hub.published().0 - back);
+                    }
+                }));
+            }
         }
         let pending = self.world.hub.counters().pending_bytes as usize;
         assert!(pending <= self.queue_bytes_bound, "{pending} bytes are queued");
-    }
-
-    fn tell(&mut self) {
-        self.world.hub.publish(&std::mem::take(&mut self.untold));
     }
 
     fn read(&mut self, stream: usize) -> bool {
@@ -298,11 +309,12 @@ impl Run {
 
     /// All clients read all there is; then everything must have been heard.
     fn finish(mut self) {
-        self.tell();
+        tell(&self.world.ledger, &self.world.hub);
+        // A read may make something happen that concerns the others.
+        while (0..STREAMS).any(|place| self.read(place)) {}
         let published = self.world.hub.published().0;
         assert_eq!(published, self.world.ledger.current());
         for place in 0..STREAMS {
-            while self.read(place) {}
             let stream = &mut self.streams[place];
             assert!(stream.asked.is_empty() && stream.canceling.is_empty());
             for expected in stream.watchers.values() {
@@ -321,6 +333,17 @@ impl Run {
         let idle = Counters { events_total, overflows_total, jumps_total, ..Counters::default() };
         assert_eq!(self.world.hub.counters(), idle);
     }
+}
+
+fn commit(ledger: &Ledger, revisions: &[Vec<(usize, bool, u8)>]) {
+    for ops in revisions {
+        ledger.commit(&unique(ops));
+    }
+}
+
+/// Publishes what was not published yet.
+fn tell(ledger: &Ledger, hub: &Hub) {
+    hub.publish(&ledger.all(hub.published().0 + 1, ledger.current()));
 }
 
 fn unique(ops: &[(usize, bool, u8)]) -> Vec<Op> {
