@@ -45,7 +45,8 @@ impl DataDir {
     pub(crate) fn fresh_snapshots(&self) -> Result<PathBuf> {
         let path = self.member.join("snapshots");
         if path.exists() {
-            fs::remove_dir_all(&path).with_context(|| format!("cannot clear {}", path.display()))?;
+            fs::remove_dir_all(&path)
+                .with_context(|| format!("cannot clear {}", path.display()))?;
         }
         make_private(&path).with_context(|| format!("cannot access {}", path.display()))?;
         Ok(path)

@@ -33,8 +33,6 @@ pub(crate) struct Life {
 
 /// Threads that serve clients. Consensus, the log and the engine have their own.
 const CLIENT_THREADS: usize = 2;
-/// How often the member is asked whether its consensus still runs.
-const PULSE: Duration = Duration::from_millis(200);
 /// How long reads that are under way in the blocking pool may hold the end up.
 const LAST_READS: Duration = Duration::from_millis(100);
 
@@ -168,16 +166,10 @@ async fn reason_to_end(
     has_parent: bool,
     signals: &mut EndSignals,
 ) -> Result<&'static str> {
-    let failed = async {
-        let mut pulse = tokio::time::interval(PULSE);
-        while member.is_running() {
-            pulse.tick().await;
-        }
-    };
     tokio::select! {
         signal = signals.next() => Ok(signal),
         () = parent_ends(has_parent) => Ok("the parent ended"),
-        () = failed => bail!("consensus ended by itself: its log or state failed, see the log"),
+        () = member.consensus().stopped() => bail!("consensus ended by itself: its log or state failed, see the log"),
     }
 }
 

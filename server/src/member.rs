@@ -157,12 +157,6 @@ impl Member {
         self.consensus.shutdown().await;
     }
 
-    /// Whether consensus still runs. When it does not, its log or state failed: the process must
-    /// end, and a person must look.
-    pub fn is_running(&self) -> bool {
-        self.consensus.metrics().is_running
-    }
-
     /// A receiver that turns true when the member stops.
     pub(crate) fn stopped(&self) -> channel::Receiver<bool> {
         self.stop.subscribe()

@@ -11,7 +11,7 @@ mod ready_text;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, anyhow};
 use clap::Parser as _;
 use server::config::LogFormat;
 
@@ -48,5 +48,6 @@ fn alone(options: &Options) -> Result<()> {
         help::say(&ready_text::one_member(&text, member, took));
     });
     let life = wiring::Life { has_parent: false, when_ready: Some(when_ready) };
-    life.run(node.config()?).with_context(|| format!("the log is {}", node.log.display()))
+    let ended = life.run(node.config()?);
+    ended.map_err(|error| anyhow!("{error:#}; the log is {}", node.log.display()))
 }

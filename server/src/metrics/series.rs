@@ -79,6 +79,12 @@ impl MemberSeries {
         )?;
         page.counter("engram_raft_applied_commands", "Commands applied", raft.applied_commands)?;
         page.counter("engram_raft_applied_entries", "Entries applied", raft.applied_entries)?;
+        page.milliseconds_doubling(
+            "etcd_disk_wal_fsync_duration_seconds",
+            "Time of one sync of the Raft log",
+            &raft.sync_counts,
+            raft.sync_total_ns,
+        )?;
         let id = [("server_id", format!("{:x}", member.ids().member_id))];
         page.labelled_gauge("etcd_server_id", "This member's id", &id, 1)?;
         let version = [("server_version", ETCD_VERSION.to_owned())];
@@ -207,6 +213,25 @@ impl Page<'_> {
     fn counter(&mut self, name: &str, help: &str, value: u64) -> Told {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         family.encode_counter::<NoLabelSet, u64, u64>(&value, None)
+    }
+
+    /// A histogram whose bucket `n` ends at 2^n ms, the last one unbounded.
+    fn milliseconds_doubling(
+        &mut self,
+        name: &str,
+        help: &str,
+        counts: &[u64],
+        total_ns: u64,
+    ) -> Told {
+        let bounds = (0..counts.len()).map(|at| match at + 1 {
+            end if end == counts.len() => f64::MAX,
+            _ => 0.001 * f64::powi(2.0, at as i32),
+        });
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
+        let sum = total_ns as f64 / 1e9;
+        let count = counts.iter().sum();
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        family.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 
     /// `name` without `_total`.

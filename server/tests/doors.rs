@@ -1,0 +1,157 @@
+//! What is common to all calls and pages: unknown paths, metadata, health, metrics.
+
+mod support;
+
+use proto::etcdserverpb as pb;
+use support::{cluster, eventually, http, one};
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Request, Status};
+
+/// Calls any path with an empty message.
+async fn call(node: &support::Node, path: &'static str) -> Result<(), Status> {
+    let mut client = tonic::client::Grpc::new(node.channel.clone());
+    client.ready().await.expect("connected");
+    let codec = tonic_prost::ProstCodec::<pb::StatusRequest, pb::StatusRequest>::default();
+    let path = ::http::uri::PathAndQuery::from_static(path);
+    client.unary(Request::new(pb::StatusRequest {}), path, codec).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unserved_rpcs_answer_unimplemented() {
+    let node = one().await;
+    for path in [
+        "/etcdserverpb.Auth/AuthEnable",
+        "/etcdserverpb.Auth/UserAdd",
+        "/etcdserverpb.Cluster/MemberAdd",
+        "/etcdserverpb.Maintenance/Downgrade",
+        "/etcdserverpb.Maintenance/Snapshot",
+        "/v3lockpb.Lock/Lock",
+        "/v3electionpb.Election/Campaign",
+        "/etcdserverpb.KV/Bogus",
+        "/bogus.Service/Call",
+    ] {
+        let refused = call(&node, path).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::Unimplemented, "{path}");
+        assert!(!refused.message().is_empty(), "{path}");
+    }
+    let refused = call(&node, "/etcdserverpb.Auth/Authenticate").await.expect_err("refused");
+    assert_eq!(refused.message(), "etcdserver: authentication is not enabled");
+    call(&node, "/etcdserverpb.Auth/AuthStatus").await.expect("told");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_told_over_grpc() {
+    let node = one().await;
+    call(&node, "/grpc.health.v1.Health/Check").await.expect("serving");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_answer_as_etcds() {
+    let node = one().await;
+    let rows = [
+        ("/health", 200, "{\"health\":\"true\",\"reason\":\"\"}"),
+        ("/health?serializable=true", 200, "{\"health\":\"true\",\"reason\":\"\"}"),
+        ("/livez", 200, "ok\n"),
+        ("/livez?verbose", 200, "[+]serializable_read ok\nok\n"),
+        ("/livez/serializable_read", 200, "ok\n"),
+        (
+            "/readyz?verbose&exclude=non_learner&exclude=bogus",
+            200,
+            "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\nok\n",
+        ),
+        ("/readyz/linearizable_read?verbose", 200, "[+]linearizable_read ok\nok\n"),
+        (
+            "/version",
+            200,
+            "{\"etcdserver\":\"3.7.3\",\"etcdcluster\":\"3.7.0\",\"storage\":\"3.7.0\",\
+             \"engram\":\"0.1.0\"}",
+        ),
+        ("/bogus", 404, ""),
+    ];
+    for (path, code, body) in rows {
+        assert_eq!(http(&node.address, "GET", path).await, (code, body.to_owned()), "{path}");
+    }
+    for path in ["/health", "/livez", "/version", "/metrics"] {
+        let refused = http(&node.address, "POST", path).await;
+        assert_eq!(refused, (405, "Method Not Allowed\n".to_owned()), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_have_etcds_names_from_the_first_scrape() {
+    let node = one().await;
+    node.put("a", "1").await;
+    http(&node.address, "GET", "/livez").await;
+    let (code, page) = http(&node.address, "GET", "/metrics").await;
+    assert_eq!(code, 200);
+    for line in [
+        "etcd_server_has_leader 1",
+        "etcd_server_is_leader 1",
+        "etcd_server_leader_changes_seen_total 1",
+        "etcd_debugging_mvcc_current_revision 2",
+        "etcd_server_healthchecks_total{type=\"livez\",name=\"serializable_read\",status=\"success\"} 1",
+        "grpc_server_started_total{grpc_type=\"unary\",grpc_service=\"etcdserverpb.KV\",grpc_method=\"Put\"} 1",
+        "grpc_server_handled_total{grpc_type=\"unary\",grpc_service=\"etcdserverpb.KV\",grpc_method=\"Put\",grpc_code=\"OK\"} 1",
+        "grpc_server_handled_total{grpc_type=\"bidi_stream\",grpc_service=\"etcdserverpb.Watch\",grpc_method=\"Watch\",grpc_code=\"OK\"} 0",
+        "grpc_server_handling_seconds_count{grpc_type=\"unary\",grpc_service=\"etcdserverpb.KV\",grpc_method=\"Put\"} 1",
+    ] {
+        assert!(page.lines().any(|told| told == line), "{line} is missing in\n{page}");
+    }
+    for name in [
+        "etcd_server_proposals_committed_total",
+        "etcd_server_proposals_applied_total",
+        "etcd_server_proposals_failed_total",
+        "etcd_server_proposals_pending",
+        "etcd_server_quota_backend_bytes",
+        "etcd_mvcc_db_total_size_in_bytes",
+        "etcd_mvcc_db_total_size_in_use_in_bytes",
+        "etcd_network_client_grpc_sent_bytes_total",
+        "etcd_network_client_grpc_received_bytes_total",
+        "etcd_disk_wal_fsync_duration_seconds_bucket",
+        "process_resident_memory_bytes",
+    ] {
+        assert!(page.lines().any(|told| told.starts_with(name)), "{name} is missing");
+    }
+    assert!(!page.contains("_total_total"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_is_no_text_is_refused() {
+    let node = one().await;
+    let mut request = Request::new(pb::RangeRequest { key: "a".into(), ..Default::default() });
+    request.metadata_mut().insert("client-api-version", MetadataValue::from_static("3.7"));
+    node.kv().range(request).await.expect("text is accepted");
+    let mut request = Request::new(pb::RangeRequest { key: "a".into(), ..Default::default() });
+    let no_text = MetadataValue::try_from(&[0xff, 0xfe][..]).expect("HTTP allows it");
+    request.metadata_mut().insert("client-api-version", no_text);
+    let refused = node.kv().range(request).await.expect_err("refused");
+    assert_eq!(refused.message(), "etcdserver: invalid client api version");
+}
+
+fn with_leader<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
+    request
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_ask_for_a_leader_are_refused_without_one_and_streams_end() {
+    let mut nodes = cluster(3).await;
+    let last = nodes.remove(0);
+    let requests = tokio_stream::pending::<pb::WatchRequest>();
+    let stream = last.watch().watch(with_leader(requests)).await.expect("there is a leader");
+    for node in &nodes {
+        node.member.stop().await;
+    }
+    let range = pb::RangeRequest { key: "a".into(), serializable: true, ..Default::default() };
+    let refused = eventually("a refusal", || {
+        let (mut kv, request) = (last.kv(), with_leader(range.clone()));
+        async move { kv.range(request).await.err() }
+    })
+    .await;
+    let told = (Code::Unavailable, "etcdserver: no leader");
+    assert_eq!((refused.code(), refused.message()), told);
+    last.kv().range(range).await.expect("without the wish it is answered");
+    let ended = stream.into_inner().message().await.expect_err("the stream ends");
+    assert_eq!((ended.code(), ended.message()), told);
+}

@@ -1,0 +1,126 @@
+//! The Lease service as a client sees it, alone and in a cluster.
+
+mod support;
+
+use std::time::Duration;
+
+use proto::etcdserverpb as pb;
+use support::{Node, PATIENCE, cluster, eventually, one};
+use tokio_stream::StreamExt as _;
+use tonic::Code;
+
+async fn grant(node: &Node, id: i64, ttl: i64) -> pb::LeaseGrantResponse {
+    let request = pb::LeaseGrantRequest { id, ttl };
+    node.lease().lease_grant(request).await.expect("granted").into_inner()
+}
+
+async fn time_to_live(node: &Node, id: i64) -> pb::LeaseTimeToLiveResponse {
+    let request = pb::LeaseTimeToLiveRequest { id, keys: true };
+    node.lease().lease_time_to_live(request).await.expect("answered").into_inner()
+}
+
+async fn keep_alive(node: &Node, id: i64) -> i64 {
+    let requests = tokio_stream::once(pb::LeaseKeepAliveRequest { id });
+    let answers = node.lease().lease_keep_alive(requests).await.expect("opened");
+    let answer = answers.into_inner().next().await.expect("an answer").expect("no error");
+    assert_eq!(answer.id, id);
+    answer.ttl
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_times_are_raised_and_large_ones_refused() {
+    let node = one().await;
+    for ttl in [-5, 0, 1] {
+        assert_eq!(grant(&node, 0, ttl).await.ttl, 1, "1.5 elections, rounded up");
+    }
+    let request = pb::LeaseGrantRequest { id: 0, ttl: 9_000_000_001 };
+    let refused = node.lease().lease_grant(request).await.expect_err("refused");
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::OutOfRange, "etcdserver: too large lease TTL")
+    );
+    assert!(grant(&node, 0, 60).await.id > 0, "the member chooses a positive id");
+    assert_eq!(grant(&node, 7, 60).await.id, 7);
+    let again = node.lease().lease_grant(pb::LeaseGrantRequest { id: 7, ttl: 60 }).await;
+    let refused = again.expect_err("refused");
+    let text = "etcdserver: lease already exists";
+    assert_eq!((refused.code(), refused.message()), (Code::FailedPrecondition, text));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_lease_is_told_in_three_ways() {
+    let node = one().await;
+    let refused = node.lease().lease_revoke(pb::LeaseRevokeRequest { id: 9 }).await;
+    assert_eq!(refused.expect_err("refused").code(), Code::NotFound);
+    assert_eq!(keep_alive(&node, 9).await, 0);
+    let answer = time_to_live(&node, 9).await;
+    assert_eq!((answer.id, answer.ttl, answer.granted_ttl), (9, -1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_takes_its_keys_along_when_it_is_revoked() {
+    let node = one().await;
+    grant(&node, 5, 100).await;
+    node.put_with_lease("b", "x", 5).await;
+    node.put_with_lease("a", "x", 5).await;
+    let answer = time_to_live(&node, 5).await;
+    assert_eq!((answer.granted_ttl, answer.keys.len()), (100, 2));
+    assert!((98..=100).contains(&answer.ttl), "{}", answer.ttl);
+    let listed = node.lease().lease_leases(pb::LeaseLeasesRequest {}).await.expect("listed");
+    assert_eq!(listed.into_inner().leases.iter().map(|l| l.id).collect::<Vec<_>>(), [5]);
+    let revoked = node.lease().lease_revoke(pb::LeaseRevokeRequest { id: 5 }).await;
+    assert_eq!(revoked.expect("revoked").into_inner().header.expect("a header").revision, 4);
+    assert_eq!(node.get("a").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_lease_is_gone_with_its_keys() {
+    let node = one().await;
+    grant(&node, 5, 1).await;
+    node.put_with_lease("a", "x", 5).await;
+    eventually("the key is gone", || async { node.get("a").await.is_none().then_some(()) }).await;
+    assert_eq!(time_to_live(&node, 5).await.ttl, -1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_is_kept_alive_stays() {
+    let node = one().await;
+    grant(&node, 5, 1).await;
+    node.put_with_lease("a", "x", 5).await;
+    let mut pause = tokio::time::interval(Duration::from_millis(300));
+    for _ in 0..8 {
+        pause.tick().await;
+        assert_eq!(keep_alive(&node, 5).await, 1);
+    }
+    assert_eq!(node.get("a").await.as_deref(), Some("x"));
+}
+
+fn leader_of(nodes: &[Node]) -> Option<usize> {
+    nodes.iter().position(|node| node.member.leadership().is_leader)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_member_keeps_leases_alive_through_the_leader() {
+    let nodes = cluster(3).await;
+    let leader = eventually("a leader", || async { leader_of(&nodes) }).await;
+    let follower = &nodes[(leader + 1) % 3];
+    grant(follower, 5, 60).await;
+    assert_eq!(keep_alive(follower, 5).await, 60);
+    assert_eq!(keep_alive(follower, 6).await, 0);
+    assert!(time_to_live(follower, 5).await.ttl >= 58);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_leader_keeps_time_for_the_leases_of_the_old_one() {
+    let nodes = cluster(3).await;
+    let leader = eventually("a leader", || async { leader_of(&nodes) }).await;
+    grant(&nodes[leader], 5, 2).await;
+    nodes[leader].put_with_lease("a", "x", 5).await;
+    nodes[leader].member.stop().await;
+    let other = &nodes[(leader + 1) % 3];
+    let gone = eventually("the lease ends at the new leader", || async {
+        other.member.reader().lease(store::LeaseId(5)).is_none().then_some(())
+    });
+    tokio::time::timeout(PATIENCE, gone).await.expect("in time");
+    assert_eq!(other.get("a").await, None);
+}
