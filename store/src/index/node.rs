@@ -13,9 +13,9 @@ use super::history::{History, Row};
 use super::keys::{PackedKeys, grow};
 use crate::types::Revision;
 
-/// Keys in a leaf, and children of a branch, at most. A write to a shared path copies one leaf and the
-/// children's pointers of each level: wider branches cost more reference counting, narrower ones more levels.
-/// Small under test, so that a few hundred keys make a deep tree.
+/// Keys in a leaf, and children of a branch, at most. A write to a shared path copies one leaf and
+/// the children's pointers of each level: wider branches cost more reference counting, narrower
+/// ones more levels. Small under test, so that a few hundred keys make a deep tree.
 pub(super) const LEAF_KEYS_MAX: usize = if cfg!(test) { 8 } else { 64 };
 pub(super) const BRANCH_CHILDREN_MAX: usize = if cfg!(test) { 4 } else { 32 };
 

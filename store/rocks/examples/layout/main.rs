@@ -1,6 +1,7 @@
 //! Measures three layouts of the key history on RocksDB, for `docs/adr/0002-storage-layout.md`.
 //!
-//! `cargo run --release -p engram-store-rocks --example layout -- [keys] [value bytes] [block bytes]`
+//! `cargo run --release -p engram-store-rocks --example layout -- [keys] [value bytes] [block
+//! bytes]`
 //!
 //! Every layout lives through the same history: all keys put in scattered order, all overwritten in
 //! another order, then read, compacted and rewritten. The key index in memory is the same for all
