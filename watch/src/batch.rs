@@ -94,15 +94,14 @@ pub(crate) type Pick = (u32, u32);
 pub(crate) struct Encoder<'a> {
     revisions: &'a [RevisionEvents],
     response_bytes_max: usize,
-    /// Each event as encoded for the first group that wanted it.
+    /// Each event as encoded for the first group that wanted it; empty until there is one.
     encoded: Vec<Vec<Option<EncodedEvents>>>,
 }
 
 impl<'a> Encoder<'a> {
     /// An encoder of these revisions. Answers end with the revision that reaches the bound.
     pub(crate) fn new(revisions: &'a [RevisionEvents], response_bytes_max: usize) -> Self {
-        let encoded = revisions.iter().map(|revision| vec![None; revision.events.len()]).collect();
-        Self { revisions, response_bytes_max, encoded }
+        Self { revisions, response_bytes_max, encoded: Vec::new() }
     }
 
     /// The batches of a group that wants the picked events, which are in order.
@@ -166,6 +165,10 @@ impl<'a> Encoder<'a> {
     }
 
     fn encode(&mut self, pick: Pick) -> EncodedEvents {
+        if self.encoded.is_empty() {
+            let none = |revision: &RevisionEvents| vec![None; revision.events.len()];
+            self.encoded = self.revisions.iter().map(none).collect();
+        }
         let (revision, place) = (pick.0 as usize, pick.1 as usize);
         let event = &self.revisions[revision].events[place];
         self.encoded[revision][place]

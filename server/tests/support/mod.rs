@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engram_server as server;
+use proto::etcdserverpb as pb;
 use raft::log::MemoryLogFiles;
 use raft::{MemoryNetwork, RuntimeChoice};
 use server::clock::SystemClock;

@@ -35,7 +35,11 @@ struct Book {
 #[derive(Default)]
 pub struct Ledger {
     book: Mutex<Book>,
+    during_read: Mutex<Vec<Meanwhile>>,
 }
+
+/// Something that happens while a client reads history.
+pub type Meanwhile = Box<dyn FnOnce() + Send>;
 
 impl Ledger {
     /// Applies the operations as one revision. Deletes of missing keys change nothing.
@@ -62,6 +66,11 @@ impl Ledger {
 
     pub fn compacted(&self) -> i64 {
         self.book.lock().expect("no test panics with the book").compacted
+    }
+
+    /// Lets something happen in the middle of the next read of events.
+    pub fn during_read(&self, meanwhile: Meanwhile) {
+        self.during_read.lock().expect("no test panics with the list").push(meanwhile);
     }
 
     /// How often events were read.
@@ -142,6 +151,9 @@ impl History for Ledger {
         if from < compact_revision {
             return Err(ReadError::Compacted { compact_revision });
         }
+        let meanwhile =
+            std::mem::take(&mut *self.during_read.lock().expect("no test panics with the list"));
+        meanwhile.into_iter().for_each(|happens| happens());
         let (mut found, mut bytes) = (Vec::new(), 0);
         for events in self.all(from.0, to.0) {
             if found.len() == limits.revisions_max || bytes >= limits.bytes_max {
