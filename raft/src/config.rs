@@ -11,6 +11,7 @@ use store::MemberId;
 
 use crate::errors::StartError;
 use crate::identity::{self, ClusterId};
+use crate::log::LogLimits;
 use crate::types::PeerNode;
 
 /// A voter of the initial cluster.
@@ -104,6 +105,8 @@ pub struct MemberConfig {
     pub timing: Timing,
     /// When state is flushed and the log is cut.
     pub retention: Retention,
+    /// Sizes of the log.
+    pub log_limits: LogLimits,
     /// How long a new member asks its peers whether they know it (etcd: 1 s).
     pub bootstrap_timeout: Duration,
     /// Where all randomness of this member comes from: drawn from the system in production, from
@@ -174,6 +177,7 @@ mod tests {
             bootstrap: Bootstrap::New,
             timing: Timing::default(),
             retention: Retention::default(),
+            log_limits: LogLimits::default(),
             bootstrap_timeout: Duration::from_secs(1),
             seed: 1,
         }

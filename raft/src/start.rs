@@ -88,7 +88,7 @@ async fn start_in_scope(
         RuntimeChoice::Caller => Blocking::Inline,
     };
     let state = open_state(&parts, blocking).await?;
-    let (log, running_log) = open_log(&identity, &parts, blocking).await?;
+    let (log, running_log) = open_log(&identity, &parts, config.log_limits, blocking).await?;
     let under_way = SnapshotsUnderWay::default();
     let network = Network {
         transport: Arc::clone(&parts.transport),
@@ -150,6 +150,7 @@ async fn open_state(parts: &Parts, blocking: Blocking) -> Result<State, StartErr
 async fn open_log(
     identity: &LocalIdentity,
     parts: &Parts,
+    limits: LogLimits,
     blocking: Blocking,
 ) -> Result<(RaftLog, RunningLog), StartError> {
     let files = Arc::clone(&parts.log_files);
@@ -159,7 +160,7 @@ async fn open_log(
         RuntimeChoice::Dedicated => Drive::Thread,
         RuntimeChoice::Caller => Drive::Caller,
     };
-    let opened = blocking.run(move || log::open(files, owner, LogLimits::default(), drive)).await?;
+    let opened = blocking.run(move || log::open(files, owner, limits, drive)).await?;
     opened.map_err(|error| StartError::Log(error.to_string()))
 }
 

@@ -358,6 +358,7 @@ fn raft_config(config: &ServerConfig, seed: u64) -> raft::MemberConfig {
             keep_entries: config.snapshot_count,
             ..raft::Retention::default()
         },
+        log_limits: raft::log::LogLimits::default(),
         bootstrap_timeout: config.election_timeout,
         seed,
     }

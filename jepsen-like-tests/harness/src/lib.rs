@@ -7,7 +7,6 @@
 //! Must not know: any room of the store; it would then test what it shares.
 
 pub mod bad_input;
-pub mod check;
 pub mod diff;
 pub mod digest;
 pub mod opponents;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::entry::LogEntry;
 use super::error::LogError;
-use super::files::RealLogFiles;
+use super::files::{LogFiles, RealLogFiles};
 use super::format::{Record, RecordKind, position_of};
 use super::recover::{TornTail, recover};
 use super::state::Position;
@@ -74,9 +74,16 @@ impl LogEntry for Opaque {
 /// *Errors*: damage, after the records before it were shown; a running member's log may look torn.
 pub fn inspect(
     directory: &Path,
+    visit: impl FnMut(InspectedRecord),
+) -> Result<Report, LogError> {
+    inspect_files(&RealLogFiles::open_read_only(directory)?, visit)
+}
+
+/// [`inspect`] for files wherever they are.
+pub fn inspect_files(
+    files: &dyn LogFiles,
     mut visit: impl FnMut(InspectedRecord),
 ) -> Result<Report, LogError> {
-    let files = RealLogFiles::open_read_only(directory)?;
     let mut records = 0;
     let mut show = |file: &str, offset: u64, record: &Record| {
         records += 1;
@@ -91,7 +98,7 @@ pub fn inspect(
             payload_bytes: record.payload.len(),
         });
     };
-    let recovered = recover::<Opaque>(&files, None, 0, &mut show)?;
+    let recovered = recover::<Opaque>(files, None, 0, &mut show)?;
     let state = &recovered.state;
     Ok(Report {
         records,

@@ -26,7 +26,7 @@ pub use error::LogError;
 pub use files::{LogFile, LogFiles, RealLogFiles};
 pub use format::{Owner, RecordKind};
 pub use handle::{Done, Driver, Log, LogLimits};
-pub use inspect::{InspectedRecord, Report, inspect, verify};
+pub use inspect::{InspectedRecord, Report, inspect, inspect_files, verify};
 pub use memory_files::MemoryLogFiles;
 pub use recover::TornTail;
 pub use state::Position;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engram_raft::log::MemoryLogFiles;
+use engram_raft::log::{LogLimits, MemoryLogFiles};
 use engram_raft::{
     Bootstrap, Consensus, InitialMember, MemberConfig, MemoryNetwork, Parts, ProposeError,
     Publisher, Retention, RuntimeChoice, StartError, Timing, static_member_id,
@@ -73,6 +73,8 @@ impl Cluster {
                 bootstrap: Bootstrap::New,
                 timing: Timing::default(),
                 retention: Retention::default(),
+                // Small: a file in memory takes its whole length.
+                log_limits: LogLimits { segment_bytes: 256 << 10, ..LogLimits::default() },
                 bootstrap_timeout: Duration::from_secs(1),
                 seed: 0,
             },

@@ -19,7 +19,8 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// Rooms that are tests as a whole.
 const TEST_ROOMS: &[&str] = &["sim", "harness"];
 /// The files that may wait: each polls a condition until a deadline, for all the others.
-const WAITING: &[&str] = &["jepsen-like-tests/harness/src/pause.rs"];
+const WAITING: &[&str] =
+    &["jepsen-like-tests/harness/src/pause.rs", "jepsen-like-tests/sim/src/clock.rs"];
 
 /// Looks at the syntax tree of a Rust file.
 pub(crate) fn check(path: &str, text: &str, findings: &mut Findings) {

@@ -115,11 +115,19 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "checkers",
+        package: "engram-checkers",
+        folder: "jepsen-like-tests/checkers",
+        is: "judges what clients and watchers saw: linearizability, revisions, gap-free watches",
+        uses: &[],
+        tests_use: &[],
+    },
+    Room {
         name: "sim",
         package: "engram-sim",
         folder: "jepsen-like-tests/sim",
         is: "breaks a whole cluster from inside one seeded process",
-        uses: &["proto", "store", "raft", "watch", "server"],
+        uses: &["checkers", "proto", "store", "raft", "watch"],
         tests_use: &[],
     },
     Room {
@@ -127,7 +135,7 @@ pub(crate) const ROOMS: &[Room] = &[
         package: "engram-harness",
         folder: "jepsen-like-tests/harness",
         is: "breaks clusters of real binaries from outside and checks their histories",
-        uses: &["proto", "services"],
+        uses: &["checkers", "proto", "services"],
         tests_use: &[],
     },
     Room {

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-use crate::check::history::{Action, Found, Operation, Swapped};
+use checkers::history::{Action, Found, Operation, Swapped};
 
 /// How long a client waits for an answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(3);

@@ -12,9 +12,9 @@ use services::etcdserverpb::maintenance_client::MaintenanceClient;
 
 use super::watcher::Watcher;
 use super::{RECOVERY_DEADLINE, Summary};
-use crate::check::history::{Action, Operation};
-use crate::check::linear::{self, Refusal};
-use crate::check::{revision, watch};
+use checkers::history::{Action, Operation};
+use checkers::linear::{self, Refusal};
+use checkers::{revision, watch};
 use crate::process::{self, POLL};
 
 /// Writes through each member and waits until all are at the last of these revisions; returns it.

@@ -14,7 +14,7 @@ use proto::mvccpb::event::EventType;
 use services::etcdserverpb::watch_client::WatchClient;
 use tokio::task::JoinHandle;
 
-use crate::check::history::Change;
+use checkers::history::Change;
 use crate::process::{self, POLL};
 
 /// What one watcher was told since it started.

@@ -129,7 +129,7 @@ fn real_time(operations: &[Operation]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{Order, check};
-    use crate::check::history::{Action, Change, Found, Operation};
+    use crate::history::{Action, Change, Found, Operation};
 
     fn order() -> Order {
         let change = |revision, value: Option<&str>| Change {

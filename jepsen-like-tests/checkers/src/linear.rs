@@ -225,7 +225,7 @@ fn written(action: &Action) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::{Refusal, check};
-    use crate::check::history::{Action, Found, Operation, Swapped};
+    use crate::history::{Action, Found, Operation, Swapped};
 
     fn operation(invoked_ns: u64, returned_ns: Option<u64>, action: Action) -> Operation {
         Operation { client: 0, key: "k".into(), invoked_ns, returned_ns, revision: 0, action }

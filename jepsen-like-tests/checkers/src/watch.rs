@@ -32,7 +32,7 @@ pub fn check(
 #[cfg(test)]
 mod tests {
     use super::check;
-    use crate::check::history::Change;
+    use crate::history::Change;
 
     fn changes(revisions: &[i64]) -> Vec<Change> {
         revisions
