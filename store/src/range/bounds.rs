@@ -26,19 +26,6 @@ impl<'a> KeyRange<'a> {
             end => Self::Span { from: key, to: Some(end) },
         }
     }
-
-    /// Whether a key is in the set.
-    pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        match self {
-            Self::Point(point) => *point == key,
-            Self::Span { from, to } => *from <= key && to.is_none_or(|to| key < to),
-        }
-    }
-
-    /// Whether no key can be in the set.
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Self::Span { from, to: Some(to) } if to <= from)
-    }
 }
 
 #[cfg(test)]
@@ -46,23 +33,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_end_is_one_key() {
-        let range = KeyRange::of(b"b", b"");
-        assert!(range.contains(b"b") && !range.contains(b"b\0") && !range.is_empty());
-    }
-
-    #[test]
-    fn a_zero_end_is_everything_from_the_key_on() {
-        let range = KeyRange::of(b"b", b"\0");
-        assert!(range.contains(b"b") && range.contains(b"\xff") && !range.contains(b"a"));
-        assert!(KeyRange::of(b"\0", b"\0").contains(b"\0"));
-    }
-
-    #[test]
-    fn an_end_at_or_before_the_key_is_nothing() {
-        for end in [&b"b"[..], b"a"] {
-            let range = KeyRange::of(b"b", end);
-            assert!(range.is_empty() && !range.contains(b"a") && !range.contains(b"b"));
+    fn an_end_makes_a_span_and_a_zero_end_an_open_one() {
+        assert_eq!(KeyRange::of(b"b", b""), KeyRange::Point(b"b"));
+        assert_eq!(KeyRange::of(b"b", b"\0"), KeyRange::Span { from: b"b", to: None });
+        for end in [&b"c"[..], b"a", b"\0\0"] {
+            assert_eq!(KeyRange::of(b"b", end), KeyRange::Span { from: b"b", to: Some(end) });
         }
     }
 }
