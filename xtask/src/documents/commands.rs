@@ -110,26 +110,23 @@ fn mode_of(says: &str) -> Result<Mode> {
 struct Page {
     root: PathBuf,
     folder: PathBuf,
+    /// The next one is free as well: it is the peer port.
     client_port: u16,
-    peer_port: u16,
     background: Vec<Child>,
 }
 
 impl Page {
     fn new(root: &Path) -> Result<Self> {
-        let free = || -> Result<TcpListener> { Ok(TcpListener::bind("127.0.0.1:0")?) };
-        let (client, peer) = (free()?, free()?);
-        let client_port = client.local_addr()?.port();
-        let peer_port = peer.local_addr()?.port();
+        let client_port = free_pair()?;
         let folder = std::env::temp_dir().join(format!("engram-documents-{client_port}"));
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { root: root.to_owned(), folder, client_port, peer_port, background: Vec::new() })
+        Ok(Self { root: root.to_owned(), folder, client_port, background: Vec::new() })
     }
 
     /// What is written in a page, with this run's ports.
     fn with_ports(&self, text: &str) -> String {
         text.replace("2379", &self.client_port.to_string())
-            .replace("2380", &self.peer_port.to_string())
+            .replace("2380", &(self.client_port + 1).to_string())
     }
 
     fn run(&mut self, block: &Block) -> Result<()> {
@@ -162,12 +159,8 @@ impl Page {
         let path = std::env::var("PATH").unwrap_or_default();
         let bin = self.root.join("bin");
         let path = format!("{}:{}:{path}", bin.display(), peers_folder()?.display());
-        let dev = format!(
-            "--client-port {} --peer-port {} --data-dir {}/engram-dev",
-            self.client_port,
-            self.peer_port,
-            self.folder.display()
-        );
+        let data = self.folder.join("engram-dev");
+        let dev = format!("--client-port {} --data-dir {}", self.client_port, data.display());
         let make = format!("make --no-print-directory -C {} run ARGS='{dev}'", self.root.display());
         let commands = self
             .with_ports(commands)
@@ -204,6 +197,18 @@ impl Page {
         }
         Ok(())
     }
+}
+
+/// A free port whose next one is free too.
+fn free_pair() -> Result<u16> {
+    for _ in 0..100 {
+        let first = TcpListener::bind("127.0.0.1:0")?;
+        let port = first.local_addr()?.port();
+        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no two free ports that follow each other")
 }
 
 impl Drop for Page {
