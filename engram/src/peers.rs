@@ -1,36 +1,38 @@
-//! The way to the peers, and the listener for them.
+//! The listener for peers, on the runtime of consensus.
 
-use std::sync::Arc;
+use std::io;
 
-use anyhow::{Result, bail};
-use raft::{Lane, PeerAddress, PeerHandler, Transport};
-use server::Member;
-use server::config::ServerConfig;
-use tokio::net::TcpListener;
+use anyhow::{Context as _, Result};
+use server::{Member, Reserved};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-/// A member that is alone has nobody to talk to.
-struct Alone;
-
-impl Transport for Alone {
-    fn peer(&self, _: &PeerAddress, _: Lane) -> Arc<dyn PeerHandler> {
-        unreachable!("a member that is alone never asks for a peer")
-    }
+/// The listener for peers, until it is stopped or dropped.
+pub(crate) struct Peers {
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<io::Result<()>>,
 }
-
-/// The way to the peers.
-pub(crate) fn transport(config: &ServerConfig) -> Result<Arc<dyn Transport>> {
-    if config.initial_cluster.members.len() > 1 {
-        bail!("clusters of more than one member are not there yet");
-    }
-    Ok(Arc::new(Alone))
-}
-
-/// The listener for peers, until it is dropped.
-pub(crate) struct Peers;
 
 impl Peers {
-    /// Begins to answer peers.
-    pub(crate) fn serve(_: &Arc<Member>, _: Vec<TcpListener>) -> Self {
-        Peers
+    /// Begins to answer peers. Consensus has checked with them before that nobody else is us.
+    pub(crate) fn serve(member: &Member, ports: Vec<Reserved>) -> Result<Self> {
+        let runtime = member.consensus().runtime();
+        let _on_it = runtime.enter();
+        let listeners = ports.into_iter().map(Reserved::listen).collect::<Result<_, _>>();
+        let listeners = listeners.context("cannot listen for peers")?;
+        let (stop, stopped) = oneshot::channel();
+        let handler = member.consensus().peer_handler();
+        let serving = raft_transport::serve(listeners, handler, async {
+            // A dropped sender stops it as well.
+            drop(stopped.await);
+        });
+        Ok(Peers { stop, serving: runtime.spawn(serving) })
+    }
+
+    /// Closes the listener and its connections.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        // Its runtime may be gone already, and the task with it.
+        drop(self.serving.await);
     }
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::data_dir::DataDir;
-use crate::peers::{self, Peers};
+use crate::peers::Peers;
 use crate::signals::EndSignals;
 
 /// Told once, when clients are served: the member and how long its start took.
@@ -54,9 +54,9 @@ impl Life {
         let began = Instant::now();
         let mut signals = EndSignals::new().context("cannot listen for signals")?;
         let data_dir = DataDir::open(&config.data_dir)?;
-        let ports = Ports::reserve(&config)?;
-        let transport = peers::transport(&config)?;
-        let member = start(&config, &data_dir, Arc::clone(&transport)).await?;
+        let mut ports = Ports::reserve(&config)?;
+        let member = start(&config, &data_dir).await?;
+        let peers = Peers::serve(&member, std::mem::take(&mut ports.peers))?;
         let mut doors = JoinSet::new();
         let ended = self.serve(&member, ports, &mut doors, &mut signals, began).await;
         match &ended {
@@ -68,6 +68,7 @@ impl Life {
             signal = signals.next() => bail!("{signal} again: stopped without waiting"),
         }
         while doors.join_next().await.is_some() {}
+        peers.stop().await;
         tracing::info!("stopped");
         ended.map(drop)
     }
@@ -81,7 +82,6 @@ impl Life {
         signals: &mut EndSignals,
         began: Instant,
     ) -> Result<&'static str> {
-        let _peers = Peers::serve(member, listen(ports.peers, "peers")?);
         let metrics = listen(ports.metrics, "metrics")?;
         doors.spawn(server::serve_metrics(Arc::clone(member), metrics));
         tokio::select! {
@@ -101,18 +101,14 @@ impl Life {
     }
 }
 
-async fn start(
-    config: &ServerConfig,
-    data_dir: &DataDir,
-    transport: Arc<dyn raft::Transport>,
-) -> Result<Arc<Member>> {
+async fn start(config: &ServerConfig, data_dir: &DataDir) -> Result<Arc<Member>> {
     let options = store_rocks::RocksOptions::default();
     let log_dir = config.wal_dir.clone().unwrap_or_else(|| data_dir.log());
     let parts = MemberParts {
         engines: Arc::new(store_rocks::RocksEngines::new(data_dir.state(), options)),
         log_files: log_files(log_dir)?,
         snapshot_dir: data_dir.fresh_snapshots()?,
-        transport,
+        transport: Arc::new(raft_transport::TonicTransport::new()),
         runtime: raft::RuntimeChoice::Dedicated,
         clock: SystemClock::shared(),
         seed: rand::random(),

@@ -50,7 +50,7 @@ pub(crate) fn quorum(options: &Options, took: Duration) -> String {
     format!(
         "engram {ENGRAM_VERSION}  {count} members, ready in {took} ms
 
-  NAME  CLIENT                  PEER             LOG
+  NAME  CLIENT                   PEER              LOG
 {rows}
 
   Data {data}{kept}; quorum {quorum} of {count}, can lose {spare}.
