@@ -1,10 +1,10 @@
 //! A group's events of one or a few revisions, encoded once for all its watchers.
 //!
-//! Invariants: a batch never splits a revision; it becomes one answer. Without previous values it is
-//! encoded when it is made. With them it is encoded by the first reader, in that reader's task, since
-//! previous values are read from history; the bytes are kept for the others only if they fit into
-//! what the batch is accounted for, or a small event of a large value would outgrow every bound.
-//! What a batch holds alive is its own: events are cloned out of their revision.
+//! Invariants: a batch never splits a revision; it becomes one answer. Without previous values it
+//! is encoded when it is made. With them it is encoded by the first reader, in that reader's task,
+//! since previous values are read from history; the bytes are kept for the others only if they fit
+//! into what the batch is accounted for, or a small event of a large value would outgrow every
+//! bound. What a batch holds alive is its own: events are cloned out of their revision.
 
 use std::sync::{Arc, OnceLock};
 

@@ -5,9 +5,9 @@
 //! made live *before* the read, so that what is published meanwhile is queued for them and a fast
 //! writer cannot outrun them; the answers of the round go out before anything queued.
 //!
-//! Invariants: a round reads at most `catch_up_revisions_max` revisions once, and makes at most about
-//! `catch_up_bytes_max` bytes of answers; a watcher it does not finish stays behind at the first
-//! revision it has not got. No lock is held while history is read.
+//! Invariants: a round reads at most `catch_up_revisions_max` revisions once, and makes at most
+//! about `catch_up_bytes_max` bytes of answers; a watcher it does not finish stays behind at the
+//! first revision it has not got. No lock is held while history is read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! The requests of one client stream.
 //!
-//! Invariant: each request owns a permit for its answer until the answer is handed out. A client that
-//! asks and does not read waits here, before its request has any effect, and costs nothing more.
+//! Invariant: each request owns a permit for its answer until the answer is handed out. A client
+//! that asks and does not read waits here, before its request has any effect, and costs nothing
+//! more.
 //!
 //! It must not know gRPC: the server unwraps requests and checks who may ask.
 
@@ -38,8 +39,8 @@ impl WatchControl {
     /// reason; events follow it. Waits while the client has too many answers to read.
     ///
     /// # Source
-    /// etcd: id 0 asks for the next free one from 0; start 0 is "from now", a start in the future is
-    /// waited for, one below the compacted revision is canceled after `created`.
+    /// etcd: id 0 asks for the next free one from 0; start 0 is "from now", a start in the future
+    /// is waited for, one below the compacted revision is canceled after `created`.
     pub async fn create(&self, request: WatchCreateRequest) {
         self.create_with(request, None).await;
     }
@@ -69,8 +70,8 @@ impl WatchControl {
         self.stream.wake.notify_one();
     }
 
-    /// Asks for the progress of the whole stream: answered with id -1, behind all queued events, and
-    /// only if every watcher is up to date and has its start behind it.
+    /// Asks for the progress of the whole stream: answered with id -1, behind all queued events,
+    /// and only if every watcher is up to date and has its start behind it.
     pub async fn progress(&self) {
         let Some(permit) = self.permit().await else { return };
         let registry = self.shared.registry.lock();
@@ -81,8 +82,8 @@ impl WatchControl {
         self.stream.wake.notify_one();
     }
 
-    /// One interval of the periodic progress has passed: watchers that asked for it and had no events
-    /// since the last tick are told the revision. The caller keeps the time.
+    /// One interval of the periodic progress has passed: watchers that asked for it and had no
+    /// events since the last tick are told the revision. The caller keeps the time.
     ///
     /// # Source
     /// etcd: every ten minutes, plus up to a tenth of it so that streams do not beat together.

@@ -1,8 +1,8 @@
 //! Watchers with equal interests, over all streams: what is matched and encoded once for all.
 //!
 //! Invariants: a group has at least one subscribed stream, and is in the index exactly while it
-//! exists; a stream is subscribed exactly while it has live watchers of that interest. Ids are never
-//! used again, slots are. `picked` is empty outside of one publish.
+//! exists; a stream is subscribed exactly while it has live watchers of that interest. Ids are
+//! never used again, slots are. `picked` is empty outside of one publish.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

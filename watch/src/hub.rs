@@ -56,6 +56,7 @@ impl Hub {
     ///
     /// *Shape*: batches that history showed already are skipped when they are published late.
     pub fn new(history: Arc<dyn History>, limits: Limits) -> Self {
+        limits.assert_sound();
         let registry = Registry {
             published: history.revision(),
             groups: Groups::default(),
@@ -72,7 +73,8 @@ impl Hub {
     /// Tells the watchers what one applied entry changed. Called by the apply task, in order, after
     /// the state shows it and before its replies wake. Never waits for a client.
     ///
-    /// *Shape*: revisions rise by one. Known ones are skipped; after a gap all watchers read history.
+    /// *Shape*: revisions rise by one. Known ones are skipped; after a gap all watchers read
+    /// history.
     pub fn publish(&self, events: &[RevisionEvents]) {
         let Some(newest) = events.last() else { return };
         let applied = self.shared.history.revision();
@@ -94,7 +96,8 @@ impl Hub {
     }
 
     /// The state was replaced by a newer one, up to `revision`, whose events were not published.
-    /// All watchers read history from where they were; those whose start is still ahead stay silent.
+    /// All watchers read history from where they were; those whose start is still ahead stay
+    /// silent.
     ///
     /// *Shape*: a revision that was published already changes nothing.
     pub fn installed(&self, revision: Revision) {

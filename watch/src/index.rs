@@ -52,6 +52,7 @@ impl SpanIndex {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::sample::Index;
 
     use super::*;
     use crate::interest::End;
@@ -72,7 +73,7 @@ mod tests {
         /// Same hits as asking every span, after any insertions and removals.
         #[test]
         fn index_and_linear_search_agree(
-            steps in prop::collection::vec((span(), any::<bool>(), any::<prop::sample::Index>()), 0..80),
+            steps in prop::collection::vec((span(), any::<bool>(), any::<Index>()), 0..80),
             keys in prop::collection::vec(key(), 1..20),
         ) {
             let mut index = SpanIndex::default();

@@ -1,8 +1,8 @@
 //! Ranges of keys, and which of them hold a key, in O(log n + hits).
 //!
-//! A treap ordered by (start, end). Each node also knows the farthest end below it, so that a search
-//! leaves out subtrees that end before the key. Priorities come from a counter through a mixing
-//! function: deterministic, and as good as random for the shape.
+//! A treap ordered by (start, end). Each node also knows the farthest end below it, so that a
+//! search leaves out subtrees that end before the key. Priorities come from a counter through a
+//! mixing function: deterministic, and as good as random for the shape.
 //!
 //! Invariants: a node holds at least one slot; no two nodes have equal ranges; `farthest` is the
 //! node with the greatest end of the subtree.

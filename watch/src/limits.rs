@@ -1,8 +1,8 @@
 //! Every bound of this room, in one place.
 //!
-//! Invariant: whatever clients do, a stream holds at most `queue_bytes_max` of queued events (or one
-//! batch, when that alone is larger), `control_responses_max` answers to requests, and one round's
-//! worth of answers being handed out.
+//! Invariant: whatever clients do, a stream holds at most `queue_bytes_max` of queued events (or
+//! one batch, when that alone is larger), `control_responses_max` answers to requests, and one
+//! round's worth of answers being handed out.
 
 /// What a hub and its streams may hold and do in one go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,8 @@ pub(crate) const PREVIOUS_OF_DELETE_BYTES: usize = 4 * KIB;
 /// Deletes with previous values after which an answer ends with its current revision.
 pub(crate) const DELETES_WITH_PREVIOUS_MAX: usize = 32;
 
-/// Watchers of a closing stream that leave the hub under one lock, so that publishing gets its turn.
+/// Watchers of a closing stream that leave the hub under one lock, so that publishing gets its
+/// turn.
 pub(crate) const CLOSE_SLICE: usize = 256;
 
 const QUEUE_BYTES_DEFAULT: usize = 2 * MIB;
@@ -56,6 +57,19 @@ const FRAGMENT_BYTES_DEFAULT: usize = 2 * MIB;
 
 const _: () = assert!(RESPONSE_BYTES_DEFAULT < QUEUE_BYTES_DEFAULT);
 const _: () = assert!(RESPONSE_BYTES_DEFAULT < FRAGMENT_BYTES_DEFAULT);
+
+impl Limits {
+    /// Bounds of zero would let nothing through: a mistake of the caller, found at the start.
+    pub(crate) fn assert_sound(&self) {
+        let rounds = [
+            self.catch_up_revisions_max,
+            self.catch_up_bytes_max,
+            self.catch_up_watchers_max,
+            self.control_responses_max,
+        ];
+        assert!(rounds.iter().all(|bound| *bound > 0), "a bound is zero: {self:?}");
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {

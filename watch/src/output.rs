@@ -1,8 +1,9 @@
 //! The answers of one client stream, pulled by the client's own task.
 //!
-//! Invariants: what is pulled is handed out before anything else is pulled, so that the order of the
-//! queue and of history reads is the order of the answers. Queue and history take turns, so that
-//! neither starves the other. A client that does not pull costs its bounded queue and nothing else.
+//! Invariants: what is pulled is handed out before anything else is pulled, so that the order of
+//! the queue and of history reads is the order of the answers. Queue and history take turns, so
+//! that neither starves the other. A client that does not pull costs its bounded queue and nothing
+//! else.
 //!
 //! It must not know gRPC: the server fills ids and term into the headers.
 

@@ -1,8 +1,9 @@
 //! What waits in a stream to be handed out, in order, with its accounting.
 //!
-//! Invariants: `bytes` and `counted` are the sums over the items; the hub's gauges move with them and
-//! are given back when the queue goes. Answers to requests are not counted here: each owns a permit
-//! of the stream's semaphore until it leaves the queue, and waiting for one slows the client alone.
+//! Invariants: `bytes` and `counted` are the sums over the items; the hub's gauges move with them
+//! and are given back when the queue goes. Answers to requests are not counted here: each owns a
+//! permit of the stream's semaphore until it leaves the queue, and waiting for one slows the client
+//! alone.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -7,7 +7,8 @@
 //! - `subscriptions` lists the live watchers, `behind` every announced watcher that is behind (and
 //!   stale names, which are skipped), `not_live` counts those of the other modes.
 //!
-//! It must not know the hub: whoever changes subscriptions holds the hub's lock and tells the groups.
+//! It must not know the hub: whoever changes subscriptions holds the hub's lock and tells the
+//! groups.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -269,7 +270,8 @@ impl State {
         }
     }
 
-    /// Queues the answer to a progress request, if every watcher is live and has its start behind it.
+    /// Queues the answer to a progress request, if every watcher is live and has its start behind
+    /// it.
     pub(crate) fn push_stream_progress(&mut self, published: Revision) -> bool {
         let due = !self.watchers.is_empty() && self.not_live == 0 && self.all_started(published);
         if due {
@@ -286,7 +288,8 @@ impl State {
         self.start_max <= published
     }
 
-    /// Queues the periodic progress of those who asked for it and heard nothing since the last tick.
+    /// Queues the periodic progress of those who asked for it and heard nothing since the last
+    /// tick.
     pub(crate) fn tick_progress(&mut self, published: Revision, limits: &Limits) {
         for (id, watcher) in &mut self.watchers {
             if !watcher.progress_notify {

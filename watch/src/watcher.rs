@@ -1,8 +1,9 @@
 //! One watcher: where it stands, and what its answers look like.
 //!
-//! Invariants: of a watcher that is behind, all events below `next` were handed out and none from it
-//! on; of one that is live, all below `next` were or will be in the round of history under way, and
-//! all from it on are queued. Only an announced watcher (its `created` was handed out) reads history.
+//! Invariants: of a watcher that is behind, all events below `next` were handed out and none from
+//! it on; of one that is live, all below `next` were or will be in the round of history under way,
+//! and all from it on are queued. Only an announced watcher (its `created` was handed out) reads
+//! history.
 
 use std::sync::Arc;
 

@@ -1,21 +1,19 @@
 //! Random interleavings of everything, against the list of all events.
 //!
-//! Whatever happens, each watcher hears exactly the events it wants from its start on, in order and a
-//! revision at a time, until it is canceled; progress never claims what was not heard; and once
+//! Whatever happens, each watcher hears exactly the events it wants from its start on, in order and
+//! a revision at a time, until it is canceled; progress never claims what was not heard; and once
 //! clients read again, all of them are up to date and the hub holds nothing.
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::support::{self, Client, Ledger, Op, World, header};
 use engram_watch::{Counters, Hub, Limits};
 use proptest::prelude::*;
 use prost::Message;
 use proto::etcdserverpb::{WatchCreateRequest, WatchResponse};
 use proto::mvccpb::{Event, KeyValue};
 use store::{EventKind, Revision};
-use support::{Client, Ledger, Op, World, header};
 
 const KEYS: [&str; 6] = ["a", "aa", "ab", "b", "ba", "c"];
 const RANGES: [(&str, &str); 8] = [

@@ -1,13 +1,12 @@
-//! Many threads at once: a writer that never waits, readers of all paces, watchers that come and go.
-
-mod support;
+//! Many threads at once: a writer that never waits, readers of all paces, watchers that come and
+//! go.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{self, Ledger, Op, all_from, key};
 use engram_watch::{Hub, Limits, WatchOutput};
-use support::{Ledger, Op, all_from, key};
 
 const REVISIONS: i64 = 4000;
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 //!
 //! Invariant: `Ledger` keeps everything, so that tests can compare with it; what a compaction makes
 //! unreadable is only refused to the hub.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(missing_docs, unreachable_pub)]
 
 use std::collections::BTreeMap;
 use std::pin::pin;

@@ -1,9 +1,8 @@
 //! The hub over a real store in memory: what is applied is what is heard.
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Client, all_from, all_names, key};
 use bytes::Bytes;
 use engram_watch::{Hub, Limits};
 use proto::etcdserverpb::{
@@ -13,7 +12,6 @@ use proto::log::command::Request;
 use proto::log::{Batch, Command};
 use store::engine::Memory;
 use store::{Answers, CompactProgress, LogId, Store, StoreOptions};
-use support::{Client, all_from, all_names, key};
 
 struct Member {
     store: Store,

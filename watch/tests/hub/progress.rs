@@ -1,10 +1,8 @@
 //! Progress: asked for and periodic, never ahead of events, never below a start.
 
-mod support;
-
+use crate::support::{World, all_from, header, key, names};
 use engram_watch::Limits;
 use proto::etcdserverpb::WatchCreateRequest;
-use support::{World, all_from, header, key, names};
 
 fn notified(request: WatchCreateRequest) -> WatchCreateRequest {
     WatchCreateRequest { progress_notify: true, ..request }

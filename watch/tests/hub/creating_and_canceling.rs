@@ -1,14 +1,12 @@
 //! What creating and canceling answers, in etcd's words and order.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::{self, Op, World, all_from, header, key, names, now, range};
 use bytes::Bytes;
 use engram_watch::Limits;
 use proto::etcdserverpb::WatchCreateRequest;
-use support::{Op, World, all_from, header, key, names, now, range};
 
 fn revised(start_revision: i64, request: WatchCreateRequest) -> WatchCreateRequest {
     WatchCreateRequest { start_revision, ..request }

@@ -1,10 +1,8 @@
 //! Watchers that start in the past, or fall behind, and read history.
 
-mod support;
-
+use crate::support::{Client, Op, World, all_from, all_names, header, key, names, range};
 use engram_watch::Limits;
 use proto::etcdserverpb::WatchCreateRequest;
-use support::{Client, Op, World, all_from, all_names, header, key, names, range};
 
 fn world_with_history(last: i64, limits: Limits) -> World {
     let world = World::new(limits);
@@ -84,7 +82,7 @@ fn a_compacted_watcher_does_not_disturb_others_of_its_stream() {
     let answers = client.read_all();
     let of = |id| answers.iter().filter(move |answer| answer.watch_id == id).cloned();
     assert_eq!(revisions(&of(0).collect::<Vec<_>>()), [9, 10]);
-    assert_eq!(of(1).last().expect("answers").compact_revision, 6);
+    assert_eq!(of(1).next_back().expect("answers").compact_revision, 6);
     assert_eq!(revisions(&of(2).collect::<Vec<_>>()), [7, 8, 9, 10]);
 }
 

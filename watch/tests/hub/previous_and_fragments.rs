@@ -1,10 +1,8 @@
 //! Previous values, and answers in fragments.
 
-mod support;
-
+use crate::support::{self, Client, Op, World, all_from, all_names, key};
 use engram_watch::Limits;
 use proto::etcdserverpb::{WatchCreateRequest, WatchResponse};
-use support::{Client, Op, World, all_from, all_names, key};
 
 fn previous(answers: &[WatchResponse]) -> Vec<Option<Vec<u8>>> {
     let events = answers.iter().flat_map(|answer| &answer.events);
@@ -70,7 +68,8 @@ fn a_compacted_previous_value_is_left_out() {
     client.create(with_previous(key("a")));
     changes(&world);
     world.ledger.compact(3);
-    // The value before revision 3 is gone, the one before revision 4 stands at the compact revision.
+    // The value before revision 3 is gone, the one before revision 4 stands at the compact
+    // revision.
     assert_eq!(heard_previous(&mut client), [None, None, Some(b"2".to_vec()), None]);
 }
 
