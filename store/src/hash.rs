@@ -60,6 +60,15 @@ pub(crate) fn hash_kv(root: &Root, revision: i64) -> Result<HashKv, StorageError
     }
 }
 
+/// Compat: etcd takes a negative revision as it is, and nothing lies up to there.
+pub(crate) fn hash_of_nothing(root: &Root, revision: Revision) -> HashKv {
+    HashKv {
+        hash: crc32c::crc32c(BUCKET),
+        compact_revision: Revision(root.compacted),
+        hash_revision: revision,
+    }
+}
+
 struct Hasher {
     crc: u32,
     compacted: i64,

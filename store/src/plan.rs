@@ -64,12 +64,13 @@ fn check_range(view: &View<'_>, revision: i64) -> Result<(), EtcdError> {
     }
 }
 
+/// Compat: etcd looks for the lease before it looks for the key.
 fn check_put(view: &View<'_>, put: &PutRequest) -> Result<(), EtcdError> {
-    if (put.ignore_value || put.ignore_lease) && view.state(&put.key).is_none() {
-        return Err(EtcdError::KeyNotFound);
-    }
     if put.lease != 0 && !view.root.leases.contains(LeaseId(put.lease)) {
         return Err(EtcdError::LeaseNotFound);
+    }
+    if (put.ignore_value || put.ignore_lease) && view.state(&put.key).is_none() {
+        return Err(EtcdError::KeyNotFound);
     }
     Ok(())
 }

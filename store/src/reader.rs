@@ -129,6 +129,9 @@ impl Reader {
     /// *Errors*: [`ReadError::Compacted`], [`ReadError::FutureRevision`], storage.
     pub fn hash_kv(&self, revision: Revision) -> Result<HashKv, ReadError> {
         self.at_one_root(|view| {
+            if revision.0 < 0 {
+                return Ok(hash::hash_of_nothing(view.root, revision));
+            }
             let (revision, _) = view.moment(revision.0)?;
             Ok(hash::hash_kv(view.root, revision)?)
         })

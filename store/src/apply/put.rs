@@ -12,7 +12,7 @@ use crate::range;
 use crate::types::LeaseId;
 
 impl Applying {
-    /// Compat: etcd: alone, an unknown lease is found out before a missing key; in a transaction after it.
+    /// Compat: etcd looks for the lease before it looks for the key.
     pub(super) fn put(&mut self, put: &PutRequest) -> Result<Response, Refusal> {
         if put.lease != 0 && !self.root.leases.contains(LeaseId(put.lease)) {
             return Err(EtcdError::LeaseNotFound.into());
