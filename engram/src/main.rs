@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         "dev" => dev::run(words),
         "server" => server_command::run(words, server_command::CalledAs::Engram),
         "ctl" => cluster_tools::ctl::run(words),
-        "util" => cluster_tools::util::run(words),
+        "util" => cluster_tools::util::run(words, wiring::open_state),
         "bench" => cluster_tools::bench::run(words),
         "version" | "--version" | "-V" => help::print_version(),
         "help" | "--help" | "-h" => help::print(),

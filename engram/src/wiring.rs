@@ -4,7 +4,7 @@
 //! ready → clients' listener. Order of the end: clients hear it, leadership is handed over, the
 //! state is flushed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ use anyhow::{Context as _, Result, bail};
 use server::clock::SystemClock;
 use server::config::{Endpoint, ServerConfig};
 use server::{Member, MemberParts, Reserved};
+use store::StorageError;
+use store::engine::Engine;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -35,6 +37,11 @@ pub(crate) struct Life {
 const CLIENT_THREADS: usize = 2;
 /// How long reads that are under way in the blocking pool may hold the end up.
 const LAST_READS: Duration = Duration::from_millis(100);
+
+/// Opens a stopped member's state for reading alone, from its state directory.
+pub(crate) fn open_state(directory: &Path) -> Result<Arc<dyn Engine>, StorageError> {
+    store_rocks::RocksEngines::new(directory, store_rocks::RocksOptions::default()).open_read_only()
+}
 
 impl Life {
     /// Runs the member until a signal. *Errors*: it could not start, or its storage failed.

@@ -109,7 +109,7 @@ async fn an_isolated_followers_term_does_not_grow() {
     let follower = cluster.follower().await;
     let term = cluster.consensus(follower).leadership().term;
     cluster.isolate(follower);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    cluster::passes(Duration::from_secs(60)).await;
     assert_eq!(cluster.consensus(follower).leadership().term, term);
     assert_eq!(cluster.consensus(follower).leadership().leader, None);
     cluster.network.mend_all();

@@ -6,12 +6,19 @@ mod log;
 mod state;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use store::StorageError;
+use store::engine::Engine;
+
 use crate::ToolError;
+
+/// Opens the state in a member's state directory for reading alone; the binary knows which engine that is.
+pub type OpenState = fn(&Path) -> Result<Arc<dyn Engine>, StorageError>;
 
 /// Look into a stopped member's data directory: log dump, state dump, verify.
 #[derive(Debug, Parser)]
@@ -43,10 +50,10 @@ struct DataDir {
 }
 
 /// Parses and runs one `engram util` command; `arguments` start after the word `util`.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn run(arguments: impl IntoIterator<Item = OsString>, open_state: OpenState) -> ExitCode {
     let words = std::iter::once(OsString::from("engram util")).chain(arguments);
     match Util::try_parse_from(words) {
-        Ok(util) => crate::finish(dispatch(util.verb)),
+        Ok(util) => crate::finish(dispatch(util.verb, open_state)),
         Err(error) => {
             let _ = error.print();
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
@@ -54,13 +61,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(verb: Verb) -> Result<(), ToolError> {
+fn dispatch(verb: Verb, open: OpenState) -> Result<(), ToolError> {
     match verb {
         Verb::LogDump(at) => log::dump(&at.log()),
-        Verb::StateDump(at) => state::dump(&at.state()),
+        Verb::StateDump(at) => state::dump(open, &at.state()),
         Verb::Verify(at) => {
             log::verify(&at.log())?;
-            state::verify(&at.state())
+            state::verify(open, &at.state())
         }
     }
 }

@@ -1,30 +1,28 @@
 //! `util state-dump` and the state's part of `util verify`.
 //!
-//! Must not know: rows, families, files.
+//! Must not know: rows, families, files, nor which engine holds them.
 
 use std::path::Path;
 
 use proto::etcdserverpb::RangeRequest;
 use store::{Reader, Store, StoreOptions};
-use store_rocks::{RocksEngines, RocksOptions};
 
-use super::line;
+use super::{OpenState, line};
 use crate::ToolError;
 
 /// Keys read at a time.
 const PAGE_KEYS: i64 = 1000;
 
-fn open(directory: &Path) -> Result<Reader, ToolError> {
+fn reader(open: OpenState, directory: &Path) -> Result<Reader, ToolError> {
     let damaged = |error: store::StorageError| ToolError::Damaged(error.to_string());
-    let engines = RocksEngines::new(directory, RocksOptions::default());
-    let engine = engines.open_read_only().map_err(damaged)?;
+    let engine = open(directory).map_err(damaged)?;
     let store = Store::open(engine, StoreOptions::default()).map_err(damaged)?;
     Ok(store.reader())
 }
 
 /// The state in numbers, then every key at the latest revision with its revisions and sizes.
-pub(super) fn dump(directory: &Path) -> Result<(), ToolError> {
-    let reader = open(directory)?;
+pub(super) fn dump(open: OpenState, directory: &Path) -> Result<(), ToolError> {
+    let reader = reader(open, directory)?;
     summary(&reader)?;
     let mut key = vec![0];
     loop {
@@ -56,8 +54,8 @@ pub(super) fn dump(directory: &Path) -> Result<(), ToolError> {
 }
 
 /// Opening checks the index against the rows; hashing reads every row.
-pub(super) fn verify(directory: &Path) -> Result<(), ToolError> {
-    let reader = open(directory)?;
+pub(super) fn verify(open: OpenState, directory: &Path) -> Result<(), ToolError> {
+    let reader = reader(open, directory)?;
     summary(&reader)?;
     let hash = reader
         .hash_kv(store::Revision(0))

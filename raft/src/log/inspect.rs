@@ -72,10 +72,7 @@ impl LogEntry for Opaque {
 /// Shows every sound record to `visit`, oldest first.
 ///
 /// *Errors*: damage, after the records before it were shown; a running member's log may look torn.
-pub fn inspect(
-    directory: &Path,
-    visit: impl FnMut(InspectedRecord),
-) -> Result<Report, LogError> {
+pub fn inspect(directory: &Path, visit: impl FnMut(InspectedRecord)) -> Result<Report, LogError> {
     inspect_files(&RealLogFiles::open_read_only(directory)?, visit)
 }
 

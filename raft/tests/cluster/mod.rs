@@ -212,6 +212,11 @@ pub async fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T
     }
 }
 
+/// Lets the paused clock run on: nothing waits in real time.
+pub async fn passes(virtual_time: Duration) {
+    tokio::time::sleep(virtual_time).await;
+}
+
 pub fn put(key: &str, value: &str) -> Command {
     let request = PutRequest {
         key: key.to_owned().into(),

@@ -53,6 +53,7 @@ async fn start(
         bootstrap: Bootstrap::New,
         timing: Timing::default(),
         retention: Retention::default(),
+        log_limits: raft::log::LogLimits::default(),
         bootstrap_timeout: Duration::from_millis(100),
         seed: number as u64 + 1,
     };

@@ -81,6 +81,9 @@ fn check_dependency(room: &Room, uses: &str, kind: Kind, place: &str, findings: 
         Owner::Anyone => true,
         Owner::Rooms(rooms) => rooms.contains(&room.name),
         Owner::Tests(rooms) => kind == Kind::Test && rooms.contains(&room.name),
+        Owner::RoomsAndTests(rooms, tests) => {
+            rooms.contains(&room.name) || kind == Kind::Test && tests.contains(&room.name)
+        }
     };
     if !allowed {
         let message = format!("{} may not name `{uses}`; its rooms: {owner:?}", room.name);
@@ -112,13 +115,15 @@ pub(crate) fn table() -> String {
 pub(crate) fn owners() -> String {
     let mut table = String::from("| crate | rooms that may name it |\n|---|---|\n");
     for (name, owner) in CRATES {
-        match owner {
-            Owner::Anyone => {}
-            Owner::Rooms(rooms) => table += &format!("| `{name}` | {} |\n", rooms.join(", ")),
-            Owner::Tests(rooms) => {
-                table += &format!("| `{name}` | {}, in tests |\n", rooms.join(", "));
-            }
-        }
+        let (rooms, tests) = match owner {
+            Owner::Anyone => continue,
+            Owner::Rooms(rooms) => (*rooms, &[][..]),
+            Owner::Tests(tests) => (&[][..], *tests),
+            Owner::RoomsAndTests(rooms, tests) => (*rooms, *tests),
+        };
+        let tests = tests.iter().map(|room| format!("{room} (tests)"));
+        let rooms: Vec<String> = rooms.iter().map(|&room| room.to_owned()).chain(tests).collect();
+        table += &format!("| `{name}` | {} |\n", rooms.join(", "));
     }
     table
 }

@@ -123,6 +123,14 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "checkers",
+        package: "engram-checkers",
+        folder: "jepsen-like-tests/checkers",
+        is: "decides whether what clients saw could have been",
+        uses: &[],
+        tests_use: &[],
+    },
+    Room {
         name: "sim",
         package: "engram-sim",
         folder: "jepsen-like-tests/sim",
@@ -157,9 +165,11 @@ pub(crate) enum Owner {
     Rooms(&'static [&'static str]),
     /// These rooms alone, and only in their tests.
     Tests(&'static [&'static str]),
+    /// The first rooms, and the second ones in their tests.
+    RoomsAndTests(&'static [&'static str], &'static [&'static str]),
 }
 
-use Owner::{Anyone, Rooms, Tests};
+use Owner::{Anyone, Rooms, RoomsAndTests, Tests};
 
 /// Every crate of others that a room depends on directly, with the rooms that may name it.
 pub(crate) const CRATES: &[(&str, Owner)] = &[
@@ -175,11 +185,18 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("tonic-health", Rooms(&["server", "harness"])),
     ("indicatif", Rooms(&["cluster_tools"])),
     ("prost-build", Rooms(&["proto"])),
-    ("protox", Rooms(&["proto", "services"])),
+    ("protox", RoomsAndTests(&["proto", "services"], &["server"])),
     ("tonic-prost-build", Rooms(&["services"])),
     // The network.
-    ("tonic", Rooms(&["services", "server", "raft_transport", "cluster_tools", "harness"])),
-    ("tonic-prost", Rooms(&["services"])),
+    (
+        "tonic",
+        RoomsAndTests(
+            &["services", "server", "raft_transport", "cluster_tools", "harness"],
+            &["engram"],
+        ),
+    ),
+    ("hyper-util", Rooms(&["raft_transport"])),
+    ("tonic-prost", RoomsAndTests(&["services"], &["server"])),
     ("http", Rooms(&["server", "raft_transport", "harness"])),
     ("tower", Rooms(&["server", "raft_transport", "harness"])),
     ("socket2", Rooms(&["server", "raft_transport"])),
@@ -196,17 +213,17 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("sha1", Rooms(&["raft"])),
     ("sha2", Rooms(&["raft", "store"])),
     // Seeded where it matters (see the bans).
-    ("rand", Rooms(&["raft", "server", "cluster_tools", "sim", "harness"])),
+    ("rand", Rooms(&["raft", "server", "engram", "cluster_tools", "sim", "harness"])),
     ("rand_chacha", Rooms(&["sim", "harness"])),
     ("hdrhistogram", Rooms(&["cluster_tools", "harness"])),
     // What the standard library cannot ask of the operating system: signals to other processes.
-    ("rustix", Rooms(&["harness"])),
+    ("rustix", Rooms(&["engram", "harness"])),
     // The workshop.
     ("syn", Rooms(&["xtask"])),
     ("proc-macro2", Rooms(&["xtask"])),
     ("walkdir", Rooms(&["xtask"])),
     ("anyhow", Rooms(&["engram", "cluster_tools", "harness", "sim", "xtask"])),
-    ("goldenscript", Tests(&["store", "raft", "watch"])),
+    ("goldenscript", Tests(&["store", "store_rocks", "raft", "watch"])),
     ("proptest", Anyone),
     ("tempfile", Anyone),
     // Plain words.

@@ -12,10 +12,10 @@ use services::etcdserverpb::maintenance_client::MaintenanceClient;
 
 use super::watcher::Watcher;
 use super::{RECOVERY_DEADLINE, Summary};
+use crate::process::{self, POLL};
 use checkers::history::{Action, Operation};
 use checkers::linear::{self, Refusal};
 use checkers::{revision, watch};
-use crate::process::{self, POLL};
 
 /// Writes through each member and waits until all are at the last of these revisions; returns it.
 pub(super) async fn agreed_revision(urls: &[String]) -> Result<i64> {

@@ -14,8 +14,8 @@ use proto::mvccpb::event::EventType;
 use services::etcdserverpb::watch_client::WatchClient;
 use tokio::task::JoinHandle;
 
-use checkers::history::Change;
 use crate::process::{self, POLL};
+use checkers::history::Change;
 
 /// What one watcher was told since it started.
 pub(super) struct Watcher {
