@@ -6,6 +6,9 @@
 //!   that set is empty, when nothing is left out (so the answer then depends on physical progress);
 //! - a tombstone exactly at the compacted revision.
 //!
+//! One thing is not imitated: for the revisions of its last ten compactions a running etcd remembers a hash, made
+//! with the compacted revision before, and answers that one until it restarts.
+//!
 //! Kept at a revision: for each key its newest change up to there, if it is a put.
 
 use std::ops::ControlFlow;

@@ -64,8 +64,8 @@ fn check_range(view: &View<'_>, revision: i64) -> Result<(), EtcdError> {
     }
 }
 
-/// Compat: etcd looks for the lease before it looks for the key.
-fn check_put(view: &View<'_>, put: &PutRequest) -> Result<(), EtcdError> {
+/// Compat: etcd 3.7 finds an unknown lease before a missing key, alone and in transactions.
+pub(crate) fn check_put(view: &View<'_>, put: &PutRequest) -> Result<(), EtcdError> {
     if put.lease != 0 && !view.root.leases.contains(LeaseId(put.lease)) {
         return Err(EtcdError::LeaseNotFound);
     }

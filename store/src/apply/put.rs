@@ -3,23 +3,17 @@
 use proto::etcdserverpb::PutRequest;
 use proto::spliced;
 use proto::spliced::EncodedKeyValue;
-use proto::status::EtcdError;
 
 use super::{Applying, Refusal};
 use crate::key_value;
 use crate::outcome::{Answers, Response};
+use crate::plan;
 use crate::range;
 use crate::types::LeaseId;
 
 impl Applying {
-    /// Compat: etcd looks for the lease before it looks for the key.
     pub(super) fn put(&mut self, put: &PutRequest) -> Result<Response, Refusal> {
-        if put.lease != 0 && !self.root.leases.contains(LeaseId(put.lease)) {
-            return Err(EtcdError::LeaseNotFound.into());
-        }
-        if (put.ignore_value || put.ignore_lease) && self.view().state(&put.key).is_none() {
-            return Err(EtcdError::KeyNotFound.into());
-        }
+        plan::check_put(&self.view(), put)?;
         Ok(Response::Put(self.checked_put(put)?))
     }
 

@@ -160,8 +160,8 @@ impl Model {
                     }
                 }
                 Some(Operation::RequestPut(put)) => {
-                    check_ignored(put, work)?;
                     self.check_lease(put.lease)?;
+                    check_ignored(put, work)?;
                 }
                 Some(Operation::RequestTxn(txn)) => self.check_txn(txn, before, work)?,
                 _ => {}
