@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use proto::peer::PeerHeader;
+use proto::peer::{HelloResponse, PeerHeader};
 use store::MemberId;
 
 use crate::errors::{PeerError, StartError};
@@ -107,15 +107,38 @@ impl LocalIdentity {
         self.known.lock().marks.get(&member.0).copied()
     }
 
-    /// The header of a call to `member`.
+    /// The header of a call to `member`. It names the data directory that is meant, if that is known:
+    /// a wiped member must not take part under its old id, neither when it calls nor when called.
     pub(crate) fn header_to(&self, member: MemberId) -> PeerHeader {
+        let to = self.known_mark(member);
         PeerHeader {
             cluster_id: self.identity.cluster_id.0,
             from_member_id: self.identity.member_id.0,
             to_member_id: member.0,
             from_identity: Bytes::copy_from_slice(&self.identity.data_mark.0),
-            to_identity: Bytes::new(),
+            to_identity: to.map_or(Bytes::new(), |mark| Bytes::copy_from_slice(&mark.0)),
         }
+    }
+
+    /// Takes in what a peer said about itself when it was asked for the first time.
+    ///
+    /// *Errors*: it is somebody else than `expected`, or comes with another data directory.
+    pub(crate) fn learn(
+        &self,
+        expected: MemberId,
+        answer: &HelloResponse,
+    ) -> Result<(), PeerError> {
+        if answer.cluster_id != self.identity.cluster_id.0 {
+            let text = format!(
+                "member of cluster {:x} answers for cluster {}",
+                answer.cluster_id, self.identity.cluster_id
+            );
+            return Err(PeerError::Identity(text));
+        }
+        if answer.member_id != expected.0 {
+            return Err(PeerError::wrong_member(MemberId(answer.member_id), expected));
+        }
+        self.check_mark(expected, mark_of(expected, &answer.identity)?)
     }
 
     /// Checks the header of a call that was received, and remembers a sender seen for the first time.
@@ -140,9 +163,12 @@ impl LocalIdentity {
         if from == self.identity.member_id {
             return Err(PeerError::Identity(format!("a second member {from} is running")));
         }
-        let mark = <[u8; 16]>::try_from(&header.from_identity[..]).map(DataMark);
-        let mark = mark.map_err(|_| PeerError::Identity(format!("member {from} names no data")))?;
-        self.check_mark(from, mark)?;
+        if !header.to_identity.is_empty() && header.to_identity[..] != self.identity.data_mark.0 {
+            let text = format!("member {} lost its data: it must join anew", self.member_id());
+            tracing::error!(peer = %from, "{text}");
+            return Err(PeerError::Identity(text));
+        }
+        self.check_mark(from, mark_of(from, &header.from_identity)?)?;
         Ok(from)
     }
 
@@ -164,6 +190,11 @@ impl LocalIdentity {
             }),
         }
     }
+}
+
+fn mark_of(member: MemberId, bytes: &[u8]) -> Result<DataMark, PeerError> {
+    let mark = <[u8; 16]>::try_from(bytes).map(DataMark);
+    mark.map_err(|_| PeerError::Identity(format!("member {member} names no data directory")))
 }
 
 #[cfg(test)]
@@ -213,6 +244,15 @@ mod tests {
         foreign.cluster_id = 8;
         assert!(one.check(Some(&foreign)).is_err());
         assert!(one.check(None).is_err());
+    }
+
+    #[test]
+    fn a_wiped_member_refuses_what_was_meant_for_its_old_data() {
+        let leader = member(1, 1);
+        assert!(leader.check(Some(&member(2, 2).header_to(MemberId(1)))).is_ok());
+        let call = leader.header_to(MemberId(2));
+        assert_eq!(member(2, 2).check(Some(&call)), Ok(MemberId(1)));
+        assert!(member(2, 3).check(Some(&call)).is_err());
     }
 
     #[test]

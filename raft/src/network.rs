@@ -41,6 +41,9 @@ use crate::types::{PeerNode, TypeConfig, Vote};
 /// An answer to an append must come within this time, or the stream is broken off.
 const APPEND_ANSWER_MAX: Duration = Duration::from_secs(10);
 
+/// A peer says who it is within this time.
+const HELLO_MAX: Duration = Duration::from_secs(1);
+
 /// A snapshot must be sent and installed within this time, or it is begun anew.
 const SNAPSHOT_MAX: Duration = Duration::from_secs(3600);
 
@@ -97,8 +100,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn header(&self) -> Option<peer::PeerHeader> {
-        Some(self.identity.header_to(MemberId(self.target)))
+    /// The header of a call. Before the first call the peer is asked for its data directory, so that
+    /// every call names it.
+    async fn header(&self) -> Result<Option<peer::PeerHeader>, RPCError<TypeConfig>> {
+        let target = MemberId(self.target);
+        if self.identity.known_mark(target).is_none() {
+            let header = Some(self.identity.header_to(target));
+            let question = self.urgent.hello(peer::HelloRequest { header });
+            let answer = self.within(HELLO_MAX, RPCTypes::Vote, question).await?;
+            self.identity.learn(target, &answer).map_err(rpc_error)?;
+        }
+        Ok(Some(self.identity.header_to(target)))
     }
 
     async fn within<T>(
@@ -118,13 +130,6 @@ impl Client {
         }
     }
 
-    fn message(&self, request: AppendEntriesRequest<TypeConfig>) -> peer::AppendRequest {
-        let mut message = convert::append_to_message(request);
-        message.header = self.header();
-        message.applied = self.digests.newest();
-        message
-    }
-
     fn hear(&self, response: &peer::AppendResponse) {
         if let Some(word) = &response.applied {
             self.digests.heard(MemberId(self.target), word);
@@ -136,7 +141,10 @@ impl Client {
         request: AppendEntriesRequest<TypeConfig>,
         deadline: Duration,
     ) -> Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>> {
-        let call = self.urgent.heartbeat(self.message(request));
+        let mut message = convert::append_to_message(request);
+        message.header = self.header().await?;
+        message.applied = self.digests.newest();
+        let call = self.urgent.heartbeat(message);
         let response = self.within(deadline, RPCTypes::AppendEntries, call).await?;
         self.hear(&response);
         convert::append_result_from_message(&response).map_err(rpc_error)
@@ -153,11 +161,12 @@ impl Client {
         // Order: openraft waits out its pause for an unreachable peer while it makes the request, so
         // the request comes before the call, or a refused connection would be retried without end.
         let Some(first) = input.next().await else { return Ok(stream::empty().boxed()) };
+        let header = self.header().await?;
         let window = Window::default();
         let requests = bounded_requests(
             stream::iter([first]).chain(input).boxed(),
             window.clone(),
-            self.identity.header_to(MemberId(self.target)),
+            header,
             Arc::clone(&self.digests),
         );
         let setup = setup.max(Duration::from_secs(1));
@@ -243,10 +252,10 @@ impl Window {
 fn bounded_requests(
     input: BoxStream<'static, AppendEntriesRequest<TypeConfig>>,
     window: Window,
-    header: peer::PeerHeader,
+    header: Option<peer::PeerHeader>,
     digests: Arc<Digests>,
 ) -> impl Stream<Item = peer::AppendRequest> + Send + 'static {
-    stream::unfold((input, 0u64, Some(header)), move |(mut input, sequence, header)| {
+    stream::unfold((input, 0u64, header), move |(mut input, sequence, header)| {
         let window = window.clone();
         let digests = Arc::clone(&digests);
         async move {
@@ -316,7 +325,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
         let mut message = convert::vote_request_to_message(&request);
-        message.header = self.header();
+        message.header = self.header().await?;
         let call = self.urgent.vote(message);
         let response = self.within(option.soft_ttl(), RPCTypes::Vote, call).await?;
         convert::vote_response_from_message(&response).map_err(rpc_error)
@@ -328,7 +337,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
         let mut message = convert::vote_request_to_message(&request);
-        message.header = self.header();
+        message.header = self.header().await?;
         let call = self.urgent.pre_vote(message);
         let response = self.within(option.soft_ttl(), RPCTypes::Vote, call).await?;
         convert::vote_response_from_message(&response).map_err(rpc_error)
@@ -346,8 +355,8 @@ impl RaftNetworkV2<TypeConfig> for Client {
             return Err(StreamingError::Network(NetworkError::from_string(text)));
         };
         let _held = self.under_way.begin();
+        let header = self.header().await?.unwrap_or_default();
         let send = async {
-            let header = self.identity.header_to(MemberId(self.target));
             let chunks = snapshot::chunks(local, vote, header).await?;
             self.peer.snapshot(chunks).await
         };
@@ -369,7 +378,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
         let mut message = convert::transfer_to_message(&request);
-        message.header = self.header();
+        message.header = self.header().await?;
         let call = self.urgent.transfer_leader(message);
         let response = self.within(option.soft_ttl(), RPCTypes::TransferLeader, call).await?;
         convert::transfer_response_from_message(&response).map_err(rpc_error)
