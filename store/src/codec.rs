@@ -4,7 +4,8 @@
 //! format: u8 = 1 | CRC-32C of the rest: u32 LE | bincode (standard configuration)
 //! ```
 //!
-//! Invariant: what is read is either exactly what was written, or damage. The only module that names bincode.
+//! Invariant: what is read is either exactly what was written, or damage. The only module that
+//! names bincode.
 
 use bytes::Bytes;
 use serde::Serialize;

@@ -1,9 +1,9 @@
 //! Whether a transaction's comparisons hold.
 //!
-//! Compat: etcd: a key that does not exist has zeros for numbers, but no value: comparing that is false,
-//! whatever the result asked for. Over a range every key must hold; an empty range is like a missing key. A
-//! union that does not fit the target counts as 0 or empty; an unknown target compares as equal; an unknown
-//! result holds.
+//! Compat: etcd: a key that does not exist has zeros for numbers, but no value: comparing that is
+//! false, whatever the result asked for. Over a range every key must hold; an empty range is like a
+//! missing key. A union that does not fit the target counts as 0 or empty; an unknown target
+//! compares as equal; an unknown result holds.
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;

@@ -1,13 +1,14 @@
 //! The state digest: a rolling 64-bit number over everything that was ever applied.
 //!
-//! Invariant: members with equal applied index have equal digests, or their states differ. It covers each
-//! entry's index and term and the logical effects (rows of keys, leases, alarms, members; the revisions), and
-//! never answers, which depend on who waits, nor physical compaction, which each member does in its own time.
+//! Invariant: members with equal applied index have equal digests, or their states differ. It
+//! covers each entry's index and term and the logical effects (rows of keys, leases, alarms,
+//! members; the revisions), and never answers, which depend on who waits, nor physical compaction,
+//! which each member does in its own time.
 //!
-//! Each effect is reduced by CRC-32C, which runs at memory speed on values of any size, and the results are
-//! chained by the SplitMix64 finaliser, a bijection whose every output bit depends on every input bit. Two
-//! different effects of equal length meet with probability 2^-32, and once apart, chains meet with 2^-64. That
-//! finds faults; it is no defence against someone who forges.
+//! Each effect is reduced by CRC-32C, which runs at memory speed on values of any size, and the
+//! results are chained by the SplitMix64 finaliser, a bijection whose every output bit depends on
+//! every input bit. Two different effects of equal length meet with probability 2^-32, and once
+//! apart, chains meet with 2^-64. That finds faults; it is no defence against someone who forges.
 
 use crate::engine::Space;
 use crate::types::{Digest, LogId};

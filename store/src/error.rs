@@ -22,10 +22,12 @@ pub enum StorageError {
     /// The engine refused an operation, in its own words.
     #[error("storage engine: {0}")]
     Engine(String),
-    /// Stored bytes are not what was written. The member must be replaced, or restored if it is alone.
+    /// Stored bytes are not what was written. The member must be replaced, or restored if it is
+    /// alone.
     #[error("damaged storage: {0}")]
     Damaged(String),
-    /// A received checkpoint is incomplete or differs from its announcement; a new transfer may help.
+    /// A received checkpoint is incomplete or differs from its announcement; a new transfer may
+    /// help.
     #[error("received checkpoint refused: {0}")]
     Received(String),
     /// The log or the stored state needs a newer release than this one.

@@ -46,6 +46,7 @@ pub struct RevisionEvents {
 pub struct EventLimits {
     /// At most this many revisions; at least one is read.
     pub revisions_max: usize,
-    /// *Units*: bytes of `kv`. Reading stops after the revision that reaches it, so one large revision is whole.
+    /// *Units*: bytes of `kv`. Reading stops after the revision that reaches it, so one large
+    /// revision is whole.
     pub bytes_max: usize,
 }

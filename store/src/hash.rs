@@ -1,13 +1,17 @@
-//! Checksums of the whole: `HashKV`, equal to etcd's for the same history, and `Hash` over the backend.
+//! Checksums of the whole: `HashKV`, equal to etcd's for the same history, and `Hash` over the
+//! backend.
 //!
-//! Compat: etcd's `HashKV` is the CRC-32C of the ASCII `key`, then name and value of every change up to the
-//! hash revision, in order, without what a compaction removes whether or not this member has removed it yet:
-//! - a change at or below the compacted revision that is not among those kept at the *hash* revision, unless
-//!   that set is empty, when nothing is left out (so the answer then depends on physical progress);
+//! Compat: etcd's `HashKV` is the CRC-32C of the ASCII `key`, then name and value of every change
+//! up to the hash revision, in order, without what a compaction removes whether or not this member
+//! has removed it yet:
+//! - a change at or below the compacted revision that is not among those kept at the *hash*
+//!   revision, unless that set is empty, when nothing is left out (so the answer then depends on
+//!   physical progress);
 //! - a tombstone exactly at the compacted revision.
 //!
-//! One thing is not imitated: for the revisions of its last ten compactions a running etcd remembers a hash, made
-//! with the compacted revision before, and answers that one until it restarts.
+//! One thing is not imitated: for the revisions of its last ten compactions a running etcd
+//! remembers a hash, made with the compacted revision before, and answers that one until it
+//! restarts.
 //!
 //! Kept at a revision: for each key its newest change up to there, if it is a put.
 
@@ -121,7 +125,8 @@ fn is_empty_at(root: &Root, revision: i64) -> bool {
     empty
 }
 
-/// A checksum over all spaces and rows: for tests. Members may differ in it, by physical compaction.
+/// A checksum over all spaces and rows: for tests. Members may differ in it, by physical
+/// compaction.
 pub(crate) fn hash_backend(engine: &dyn Engine) -> Result<u32, StorageError> {
     let mut crc = 0;
     for space in Space::ALL {

@@ -1,7 +1,7 @@
 //! The past as events: read back from the rows, for watchers who start in it or fall behind.
 //!
-//! Invariant: from the compacted revision on, every revision is whole and in order: the compaction keeps what
-//! happened exactly at its revision, tombstones too (etcd #19179).
+//! Invariant: from the compacted revision on, every revision is whole and in order: the compaction
+//! keeps what happened exactly at its revision, tombstones too (etcd #19179).
 
 use std::ops::ControlFlow;
 

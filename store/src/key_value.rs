@@ -1,7 +1,9 @@
-//! Stored key-values: `mvccpb.KeyValue` as bytes, written once at apply and read in place ever after.
+//! Stored key-values: `mvccpb.KeyValue` as bytes, written once at apply and read in place ever
+//! after.
 //!
-//! Invariant: the bytes are the canonical encoding, equal to etcd's, because they are stored, sent in answers
-//! and events, and hashed by `HashKV`. Bytes that do not decode are damage, since only this room writes them.
+//! Invariant: the bytes are the canonical encoding, equal to etcd's, because they are stored, sent
+//! in answers and events, and hashed by `HashKV`. Bytes that do not decode are damage, since only
+//! this room writes them.
 
 use bytes::Bytes;
 pub(crate) use proto::spliced::KeyValueView;

@@ -1,8 +1,9 @@
 //! Leases and the keys that hang on them.
 //!
-//! Invariants: a key is attached to at most one lease, and only while it lives with that lease's id in its
-//! `KeyValue`; both directions agree. Persistent maps: a clone is cheap and never changes, so that a reader
-//! sees the attachments of its own moment. No clock here: what time is left is the leader's business.
+//! Invariants: a key is attached to at most one lease, and only while it lives with that lease's id
+//! in its `KeyValue`; both directions agree. Persistent maps: a clone is cheap and never changes,
+//! so that a reader sees the attachments of its own moment. No clock here: what time is left is the
+//! leader's business.
 
 use bytes::Bytes;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
@@ -17,7 +18,8 @@ pub struct LeaseInfo {
     pub id: LeaseId,
     /// *Units*: seconds, as granted.
     pub granted_ttl_s: i64,
-    /// *Units*: seconds left at the last checkpoint; 0: none since the last renewal, the full time counts.
+    /// *Units*: seconds left at the last checkpoint; 0: none since the last renewal, the full time
+    /// counts.
     pub remaining_ttl_s: i64,
 }
 

@@ -1,6 +1,7 @@
 //! The deterministic state: applies one batch at one log id and answers reads at a revision.
 //!
-//! - [`Store`] is the single writer: entries in, outcomes and events out, one engine batch per entry.
+//! - [`Store`] is the single writer: entries in, outcomes and events out, one engine batch per
+//!   entry.
 //! - [`Reader`] answers from the last published state, at any revision that is kept.
 //! - [`validate`] says what a door refuses before it proposes.
 //! - [`engine`] is what it asks of a disk; [`index`] is what it keeps in memory.

@@ -2,7 +2,8 @@
 
 use crate::engine::Space;
 
-/// The state machine this code runs. A batch or a command that asks for a higher one stops the member.
+/// The state machine this code runs. A batch or a command that asks for a higher one stops the
+/// member.
 pub const STATE_MACHINE_VERSION: u32 = 1;
 
 /// The most a lease may live. *Units*: seconds. Source: etcd's `MaxLeaseTTL`.
@@ -11,8 +12,8 @@ pub const LEASE_TTL_MAX_S: i64 = 9_000_000_000;
 /// The operations of one list of a transaction when the configuration says nothing. Source: etcd.
 pub const TXN_OPS_DEFAULT: usize = 128;
 
-/// How deep transactions may nest. etcd has no such bound, but a log entry wraps the request in a few more
-/// messages, and a decoder that meets more than [`DECODE_DEPTH_MAX`] levels refuses all of it.
+/// How deep transactions may nest. etcd has no such bound, but a log entry wraps the request in a
+/// few more messages, and a decoder that meets more than a hundred levels refuses it all.
 pub const TXN_DEPTH_MAX: usize = 32;
 
 /// Levels of messages that prost decodes before it refuses.

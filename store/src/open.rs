@@ -1,7 +1,7 @@
 //! From an engine's rows to a root: the index and the attachments are rebuilt by one ordered scan.
 //!
-//! Invariant checked here: no change is above the stored revision, names and values agree, and leases that
-//! values speak of exist. A store that breaks one is damaged and does not open.
+//! Invariant checked here: no change is above the stored revision, names and values agree, and
+//! leases that values speak of exist. A store that breaks one is damaged and does not open.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -9,8 +9,8 @@ use thiserror::Error;
 use crate::event::RevisionEvents;
 use crate::types::{Digest, LeaseId, Revision};
 
-/// Who builds the answers of ranges and previous values: only the member that proposed the entry needs them.
-/// State and digest do not depend on it.
+/// Who builds the answers of ranges and previous values: only the member that proposed the entry
+/// needs them. State and digest do not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answers {
     /// Build everything.

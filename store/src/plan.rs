@@ -1,8 +1,9 @@
-//! Which branches a transaction takes: decided for the whole tree before any of its operations runs.
+//! Which branches a transaction takes: decided for the whole tree before any of its operations
+//! runs.
 //!
-//! Invariant: all comparisons, those of nested transactions too, see the state before the transaction, and all
-//! checks of the taken branches are made before any write. So a transaction fails whole or not at all, and
-//! alike on every member, whoever builds the answers (etcd #18667).
+//! Invariant: all comparisons, those of nested transactions too, see the state before the
+//! transaction, and all checks of the taken branches are made before any write. So a transaction
+//! fails whole or not at all, and alike on every member, whoever builds the answers (etcd #18667).
 
 use proto::etcdserverpb::request_op::Request;
 use proto::etcdserverpb::{PutRequest, RequestOp, TxnRequest};
@@ -53,8 +54,8 @@ impl<'t> Plan<'t> {
     }
 }
 
-/// Compat: etcd: unlike outside of a transaction, a negative revision is not "now" but below the history, once
-/// there is a compacted one.
+/// Compat: etcd: unlike outside of a transaction, a negative revision is not "now" but below the
+/// history, once there is a compacted one.
 fn check_range(view: &View<'_>, revision: i64) -> Result<(), EtcdError> {
     match revision {
         0 => Ok(()),

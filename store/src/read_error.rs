@@ -21,7 +21,8 @@ pub enum ReadError {
         /// The current revision.
         current: Revision,
     },
-    /// A transaction that writes was given to a reader. Callers look first: [`crate::validate::is_read_only`].
+    /// A transaction that writes was given to a reader. Callers look first:
+    /// [`crate::validate::is_read_only`].
     #[error("the transaction writes")]
     Writes,
     /// This member's storage failed; the member stops.

@@ -1,8 +1,8 @@
 //! Reads of the last published state: cheap to clone, never in the writer's way.
 //!
-//! Invariant: each answer is of one root. Rows can be compacted away under an older root; a read that may have
-//! missed some finds out by looking at the newest root afterwards, and is made again there, or is refused as
-//! compacted when it named the revision.
+//! Invariant: each answer is of one root. Rows can be compacted away under an older root; a read
+//! that may have missed some finds out by looking at the newest root afterwards, and is made again
+//! there, or is refused as compacted when it named the revision.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -44,12 +44,14 @@ impl Reader {
         self.published.load_full()
     }
 
-    /// The current revision; 1 for a fresh store. It never falls, but for an install of an older state.
+    /// The current revision; 1 for a fresh store. It never falls, but for an install of an older
+    /// state.
     pub fn revision(&self) -> Revision {
         Revision(self.published.load().revision)
     }
 
-    /// The revision the history is compacted at: reads below it are refused, at it they are not. -1: never.
+    /// The revision the history is compacted at: reads below it are refused, at it they are not.
+    /// -1: never.
     pub fn compacted_revision(&self) -> Revision {
         Revision(self.published.load().compacted)
     }
@@ -97,10 +99,13 @@ impl Reader {
         self.at_one_root(|view| read_txn::read_txn(view, request))
     }
 
-    /// What happened in `from..=to`, as far as the limits allow: at least one revision, if there is one.
+    /// What happened in `from..=to`, as far as the limits allow: at least one revision, if there is
+    /// one.
     ///
-    /// *Shape*: rising revisions, each whole; go on after the last one. `to` above the current revision is cut.
-    /// *Errors*: [`ReadError::Compacted`] when `from` is below the compacted revision; at it is legal.
+    /// *Shape*: rising revisions, each whole; go on after the last one. `to` above the current
+    /// revision is cut.
+    /// *Errors*: [`ReadError::Compacted`] when `from` is below the compacted revision; at it is
+    /// legal.
     pub fn events(
         &self,
         from: Revision,
@@ -124,7 +129,8 @@ impl Reader {
         })
     }
 
-    /// etcd's `HashKV` up to a revision; 0: the current one. Reads everything: not for an async thread.
+    /// etcd's `HashKV` up to a revision; 0: the current one. Reads everything: not for an async
+    /// thread.
     ///
     /// *Errors*: [`ReadError::Compacted`], [`ReadError::FutureRevision`], storage.
     pub fn hash_kv(&self, revision: Revision) -> Result<HashKv, ReadError> {
@@ -194,7 +200,8 @@ impl Reader {
         self.root().engine.reclaim()
     }
 
-    /// Reads from one root, and again from a newer one while the history was compacted under the read.
+    /// Reads from one root, and again from a newer one while the history was compacted under the
+    /// read.
     pub(crate) fn at_one_root<T>(
         &self,
         read: impl Fn(&View<'_>) -> Result<T, ViewError>,
@@ -203,8 +210,8 @@ impl Reader {
         for _ in 0..READ_ATTEMPTS_MAX {
             let root = self.root();
             let result = read(&View::of(&root, &oldest));
-            // Order: rows go only after a root with their compacted revision is published. What a compaction
-            // takes is nothing to those who read at or above its revision.
+            // Order: rows go only after a root with their compacted revision is published. What a
+            // compaction takes is nothing to those who read at or above its revision.
             let unharmed = self.published.load().compacted <= oldest.get().max(root.compacted);
             match result {
                 Ok(answer) if unharmed => return Ok(answer),

@@ -1,7 +1,7 @@
 //! The rows of the `Meta` and `Leases` spaces: what a member keeps about its state beside the keys.
 //!
-//! Invariant: the state row is in the same engine batch as the entry it speaks of. Each type is a disk format,
-//! byte-golden tested; a change of one needs a new type and a way to read the old.
+//! Invariant: the state row is in the same engine batch as the entry it speaks of. Each type is a
+//! disk format, byte-golden tested; a change of one needs a new type and a way to read the old.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,8 @@ pub(crate) struct StateRecord {
     pub(crate) index: u64,
     /// Rolling digest after that entry.
     pub(crate) digest: u64,
-    /// The current main revision. Stored, never derived from rows: a compaction may remove the newest (etcd #17780).
+    /// The current main revision. Stored, never derived from rows: a compaction may remove the
+    /// newest (etcd #17780).
     pub(crate) revision: i64,
     /// The revision the history is compacted at; -1: never.
     pub(crate) compacted: i64,

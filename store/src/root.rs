@@ -1,8 +1,8 @@
 //! The whole state at one moment: what a batch is applied to, and what readers hold.
 //!
-//! Invariants: compacted <= revision; finished <= compacted; every row the index names is in the engine, or
-//! among the rows of the batch being applied, unless a newer root has compacted it. A clone is cheap, and a
-//! published root never changes.
+//! Invariants: compacted <= revision; finished <= compacted; every row the index names is in the
+//! engine, or among the rows of the batch being applied, unless a newer root has compacted it. A
+//! clone is cheap, and a published root never changes.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use crate::types::{Digest, LogId, MemberId};
 
 /// The revision of a store that holds nothing. Source: etcd.
 const FIRST_REVISION: i64 = 1;
-/// What is compacted in a store that was never compacted. Source: etcd's `HashKV` answers this number.
+/// What is compacted in a store that was never compacted. Source: etcd's `HashKV` answers this
+/// number.
 const NEVER_COMPACTED: i64 = -1;
 /// The auth revision before any user exists. Source: etcd.
 const FIRST_AUTH_REVISION: u64 = 1;

@@ -1,8 +1,8 @@
 //! The single writer: applies entries, publishes roots, compacts between entries.
 //!
-//! Order: an entry's rows and its applied position are one engine batch; the root is published after it is
-//! written; events and answers leave after that. A failed write leaves the last root published, and the member
-//! stops. No clock, no randomness, no threads of its own.
+//! Order: an entry's rows and its applied position are one engine batch; the root is published
+//! after it is written; events and answers leave after that. A failed write leaves the last root
+//! published, and the member stops. No clock, no randomness, no threads of its own.
 
 use std::sync::Arc;
 
@@ -51,8 +51,8 @@ pub enum CompactProgress {
 pub struct Store {
     root: Arc<Root>,
     published: Arc<ArcSwap<Root>>,
-    /// The physical compaction under way. After a restart it begins anew, which finds nothing to do where it
-    /// had been.
+    /// The physical compaction under way. After a restart it begins anew, which finds nothing to do
+    /// where it had been.
     compaction: Option<Compaction>,
 }
 
@@ -89,9 +89,9 @@ impl Store {
 
     /// Applies the batch of the entry `log_id`, whose index must be the next one.
     ///
-    /// *Errors*: this member's storage, or an entry for a newer release; nothing of the entry is visible then,
-    /// and the member stops. What a command did wrong is in its [`crate::Outcome`]. *Durability*: none until
-    /// [`Store::flush`]; the log has the entry.
+    /// *Errors*: this member's storage, or an entry for a newer release; nothing of the entry is
+    /// visible then, and the member stops. What a command did wrong is in its [`crate::Outcome`].
+    /// *Durability*: none until [`Store::flush`]; the log has the entry.
     pub fn apply(
         &mut self,
         log_id: LogId,
@@ -160,7 +160,8 @@ impl Store {
             let record = CompactionRecord { finished: target.0 };
             batch.put(Space::Meta, COMPACTION_NAME, codec::encode(&record));
         }
-        // Order: readers that miss a row look at the published root, which has the compacted revision already.
+        // Order: readers that miss a row look at the published root, which has the compacted
+        // revision already.
         root.engine.write(batch)?;
         self.compaction = (!done).then_some(compaction);
         self.publish(Arc::new(root));

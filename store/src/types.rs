@@ -1,4 +1,5 @@
-//! The domain's small words: revisions, ids, log positions. Newtypes, so that no two of them are mixed up.
+//! The domain's small words: revisions, ids, log positions. Newtypes, so that no two of them are
+//! mixed up.
 //!
 //! They carry no behaviour beyond order and conversion; nothing here may know engines or messages.
 
@@ -50,7 +51,8 @@ pub struct LogId {
     pub index: u64,
 }
 
-/// The rolling digest of everything applied: equal applied index means equal digest, on all members.
+/// The rolling digest of everything applied: equal applied index means equal digest, on all
+/// members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Digest(pub u64);
 

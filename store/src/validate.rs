@@ -1,4 +1,5 @@
-//! What a door refuses before it proposes: pure checks of a request alone, with etcd's errors in etcd's order.
+//! What a door refuses before it proposes: pure checks of a request alone, with etcd's errors in
+//! etcd's order.
 //!
 //! Invariant: apply is total without them. They must not look at the state, nor at who asks.
 
@@ -54,9 +55,9 @@ pub fn check_lease_grant(request: &LeaseGrantRequest) -> Result<(), EtcdError> {
 ///
 /// `operations_max` bounds each list; what a level takes (its longest list) is missing below it.
 ///
-/// *Errors*: `TooManyOps` (also for nesting deeper than [`TXN_DEPTH_MAX`]); `EmptyKey` and what the other checks
-/// say; `KeyNotFound` for an empty operation; `DuplicateKey` when a branch puts a key twice, or puts what it
-/// deletes.
+/// *Errors*: `TooManyOps` (also for nesting deeper than [`TXN_DEPTH_MAX`]); `EmptyKey` and what the
+/// other checks say; `KeyNotFound` for an empty operation; `DuplicateKey` when a branch puts a key
+/// twice, or puts what it deletes.
 pub fn check_txn(request: &TxnRequest, operations_max: usize) -> Result<(), EtcdError> {
     check_shape(request, operations_max, TXN_DEPTH_MAX)?;
     // After the shape, which bounds the work.
@@ -67,7 +68,8 @@ pub fn check_txn(request: &TxnRequest, operations_max: usize) -> Result<(), Etcd
 
 /// Whether neither branch can write: such a transaction needs no log entry.
 ///
-/// Compat: etcd sends any nested transaction through the log; here it is enough that nothing writes.
+/// Compat: etcd sends any nested transaction through the log; here it is enough that nothing
+/// writes.
 pub fn is_read_only(request: &TxnRequest) -> bool {
     let reads = |operation: &RequestOp| match &operation.request {
         Some(Request::RequestRange(_)) | None => true,
@@ -77,7 +79,8 @@ pub fn is_read_only(request: &TxnRequest) -> bool {
     request.success.iter().all(reads) && request.failure.iter().all(reads)
 }
 
-/// Whether every range asks for a serializable read: then a read-only transaction needs no read index.
+/// Whether every range asks for a serializable read: then a read-only transaction needs no read
+/// index.
 pub fn is_serializable(request: &TxnRequest) -> bool {
     let serializable = |operation: &RequestOp| match &operation.request {
         Some(Request::RequestRange(range)) => range.serializable,
@@ -148,9 +151,9 @@ impl Writes {
     }
 }
 
-/// Compat: etcd takes this list's deletes, then the nested transactions in order, then this list's puts. The
-/// two branches of one nested transaction may put the same key; deletes may overlap deletes; and the deletes
-/// of a nested transaction only count against what comes after it.
+/// Compat: etcd takes this list's deletes, then the nested transactions in order, then this list's
+/// puts. The two branches of one nested transaction may put the same key; deletes may overlap
+/// deletes; and the deletes of a nested transaction only count against what comes after it.
 fn check_overlaps(operations: &[RequestOp]) -> Result<Writes, EtcdError> {
     let mut writes = Writes::default();
     for operation in operations {
@@ -182,8 +185,8 @@ fn check_overlaps(operations: &[RequestOp]) -> Result<Writes, EtcdError> {
 
 /// Intervals of keys, merged where they touch: start to end, exclusive.
 ///
-/// Compat: etcd takes an end of `"\0"` literally here, so that a delete of everything from a key on overlaps
-/// nothing; apply has no trouble with what this lets through.
+/// Compat: etcd takes an end of `"\0"` literally here, so that a delete of everything from a key on
+/// overlaps nothing; apply has no trouble with what this lets through.
 #[derive(Default)]
 struct Intervals(BTreeMap<Vec<u8>, Vec<u8>>);
 

@@ -1,7 +1,7 @@
 //! What a read looks at: a root, and the rows of a batch that are not in the engine yet.
 //!
-//! Invariant: a row that the index names is found, or the state is too old (`Missing`): then a reader tries
-//! again on a newer root, and a writer, which has the newest one, stops the member.
+//! Invariant: a row that the index names is found, or the state is too old (`Missing`): then a
+//! reader tries again on a newer root, and a writer, which has the newest one, stops the member.
 
 use std::cell::Cell;
 
@@ -42,9 +42,11 @@ pub(crate) type PendingRows = Vec<(RowRevision, Bytes)>;
 pub(crate) struct View<'a> {
     pub(crate) root: &'a Root,
     pub(crate) pending: &'a [(RowRevision, Bytes)],
-    /// The newest revision to be seen: the root's, or the next one inside a transaction that has written.
+    /// The newest revision to be seen: the root's, or the next one inside a transaction that has
+    /// written.
     pub(crate) revision: i64,
-    /// Notes the oldest revision that was looked at, for those whose root may be compacted meanwhile.
+    /// Notes the oldest revision that was looked at, for those whose root may be compacted
+    /// meanwhile.
     pub(crate) oldest: Option<&'a Cell<i64>>,
 }
 

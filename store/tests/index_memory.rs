@@ -8,8 +8,8 @@ use store::index::{At, KeyIndex};
 
 const KEYS: u64 = 1_000_000;
 const KEY_BYTES: u64 = 48;
-/// What a key may cost, its own bytes included: 62 when this was written, since leaves share prefixes. The
-/// design asked for no more than 110 beside the key.
+/// What a key may cost, its own bytes included: 62 when this was written, since leaves share
+/// prefixes. The design asked for no more than 110 beside the key.
 const BYTES_PER_KEY_MAX: u64 = 80;
 
 /// 48 bytes, in an order that is none.

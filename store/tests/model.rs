@@ -1,4 +1,5 @@
-//! The store against a plain model: random entries, reads, compaction steps, restarts and crashes, in memory.
+//! The store against a plain model: random entries, reads, compaction steps, restarts and crashes,
+//! in memory.
 
 extern crate engram_store as store;
 
@@ -11,7 +12,11 @@ use store::engine::Memory;
 use support::{check, requests};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_store_is_its_model(actions in prop::collection::vec(requests::action(), 1..60)) {

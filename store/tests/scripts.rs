@@ -1,4 +1,5 @@
-//! Runs every golden script of `scripts/`: the file's name is the behaviour, its first line the claim.
+//! Runs every golden script of `scripts/`: the file's name is the behaviour, its first line the
+//! claim.
 //!
 //! `UPDATE_GOLDENFILES=1` writes down what the store answers now; what it wrote is to be read.
 

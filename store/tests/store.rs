@@ -1,4 +1,5 @@
-//! The store around its commands: positions, restarts, installs, checkpoints, faults, readers beside the writer.
+//! The store around its commands: positions, restarts, installs, checkpoints, faults, readers
+//! beside the writer.
 
 extern crate engram_store as store;
 
@@ -198,8 +199,8 @@ fn damaged_rows_do_not_open() {
     }
 }
 
-/// Readers that never stop, while the writer overwrites and compacts under them: each answer is of one moment,
-/// and none is lost to a compaction that its revision survives.
+/// Readers that never stop, while the writer overwrites and compacts under them: each answer is of
+/// one moment, and none is lost to a compaction that its revision survives.
 #[test]
 fn readers_beside_compaction_see_whole_moments() {
     let mut session = in_memory();

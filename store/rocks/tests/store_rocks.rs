@@ -1,4 +1,5 @@
-//! The store's own tests again, on RocksDB: the golden scripts, and random runs against the plain model.
+//! The store's own tests again, on RocksDB: the golden scripts, and random runs against the plain
+//! model.
 //!
 //! The engine is not crashed here; that is the engine suite's part.
 

@@ -13,8 +13,8 @@ use crate::records::LeaseRecord;
 use crate::types::LeaseId;
 
 impl Applying {
-    /// The door picks an id for 0 and raises the time to its minimum before it proposes. Any other id is legal,
-    /// a negative one too.
+    /// The door picks an id for 0 and raises the time to its minimum before it proposes. Any other
+    /// id is legal, a negative one too.
     pub(super) fn lease_grant(&mut self, grant: &LeaseGrantRequest) -> Result<Response, Refusal> {
         let id = LeaseId(grant.id);
         if id == LeaseId(0) {
@@ -47,7 +47,8 @@ impl Applying {
         Ok(Response::LeaseRevoke)
     }
 
-    /// Records what time is left; 0 is the full time again. A lease revoked meanwhile is passed over.
+    /// Records what time is left; 0 is the full time again. A lease revoked meanwhile is passed
+    /// over.
     pub(super) fn lease_checkpoint(
         &mut self,
         checkpoint: &LeaseCheckpointRequest,

@@ -18,7 +18,8 @@ use crate::range;
 use crate::types::MemberId;
 
 impl Applying {
-    /// Compat: etcd: with a full database what adds is refused, with a corrupt one whatever touches data.
+    /// Compat: etcd: with a full database what adds is refused, with a corrupt one whatever touches
+    /// data.
     pub(super) fn check_alarms(&self, request: &command::Request) -> Result<(), EtcdError> {
         use command::Request;
         if self.root.alarms.is_empty() {
@@ -44,7 +45,8 @@ impl Applying {
         }
     }
 
-    /// Compat: etcd answers with those asked for, or with the one changed; alarms of unknown members are kept.
+    /// Compat: etcd answers with those asked for, or with the one changed; alarms of unknown
+    /// members are kept.
     pub(super) fn alarm(&mut self, request: &AlarmRequest) -> Response {
         let member = MemberId(request.member_id);
         let alarm = (member, request.alarm);

@@ -1,8 +1,9 @@
 //! Applying one entry: commands in order, on a copy of the root, into one engine batch.
 //!
-//! Invariants: total and deterministic: any command that decodes has an outcome, the same on every member,
-//! and a refused command changes nothing. Only the disk, an unknown command or a higher state machine version
-//! can fail an entry; then nothing of it is visible. Reads inside the entry see its earlier writes.
+//! Invariants: total and deterministic: any command that decodes has an outcome, the same on every
+//! member, and a refused command changes nothing. Only the disk, an unknown command or a higher
+//! state machine version can fail an entry; then nothing of it is visible. Reads inside the entry
+//! see its earlier writes.
 
 mod delete;
 mod lease;
@@ -152,8 +153,8 @@ impl Applying {
 
     /// The conditions in the command's header.
     ///
-    /// A fenced command of another term is refused with `NotLeader`: its proposer no longer leads, and what it
-    /// wanted (an expired lease revoked, times recorded) may be untrue by now.
+    /// A fenced command of another term is refused with `NotLeader`: its proposer no longer leads,
+    /// and what it wanted (an expired lease revoked, times recorded) may be untrue by now.
     fn admit(&self, command: &Command) -> Result<(), EtcdError> {
         let Some(header) = &command.header else { return Ok(()) };
         if header.fence_term != 0 && header.fence_term != self.log_id.term {
@@ -279,7 +280,8 @@ fn check_version(version: u32) -> Result<(), StorageError> {
     match version <= STATE_MACHINE_VERSION {
         true => Ok(()),
         false => Err(unsupported(&format!(
-            "the log asks for state machine version {version}, this release has {STATE_MACHINE_VERSION}"
+            "the log asks for state machine version {version}, \
+             this release has {STATE_MACHINE_VERSION}"
         ))),
     }
 }

@@ -19,8 +19,8 @@ impl Applying {
 
     /// Makes a put that is known to succeed.
     ///
-    /// A key that is to lend its value or lease, but was deleted earlier in the same transaction, lends nothing:
-    /// doors refuse such transactions, and a half applied one must not be.
+    /// A key that is to lend its value or lease, but was deleted earlier in the same transaction,
+    /// lends nothing: doors refuse such transactions, and a half applied one must not be.
     pub(super) fn checked_put(
         &mut self,
         put: &PutRequest,

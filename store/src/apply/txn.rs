@@ -47,7 +47,8 @@ impl Applying {
         Ok(spliced::TxnResponse { header, succeeded: plan.succeeded, responses })
     }
 
-    /// A range sees the transaction's earlier writes. It was checked, so it cannot fail but for the disk.
+    /// A range sees the transaction's earlier writes. It was checked, so it cannot fail but for the
+    /// disk.
     fn txn_range(&self, request: &RangeRequest) -> Result<response_op::Response, Refusal> {
         let response = match self.answers {
             Answers::Materialise => range::range(&self.view(), request)?,

@@ -1,6 +1,7 @@
 //! A batch of writes: what an engine applies as one atom.
 //!
-//! Operations take effect in the order in which they were added: a later one wins over an earlier one.
+//! Operations take effect in the order in which they were added: a later one wins over an earlier
+//! one.
 
 use bytes::Bytes;
 

@@ -1,4 +1,5 @@
-//! A consistent copy of an engine, as named files that can be sent, and the place where one is received.
+//! A consistent copy of an engine, as named files that can be sent, and the place where one is
+//! received.
 //!
 //! Neither side knows how the bytes travel.
 
@@ -36,13 +37,16 @@ pub trait Checkpoint: Send + Sync {
 ///
 /// *Cancellation*: dropping the sink removes what was received.
 pub trait CheckpointSink: Send {
-    /// Writes bytes of a file at `offset`; files come into being by the first write (an empty one too).
+    /// Writes bytes of a file at `offset`; files come into being by the first write (an empty one
+    /// too).
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StorageError>;
 
-    /// Compares what was received with the announced files, makes it durable and current, and opens it.
+    /// Compares what was received with the announced files, makes it durable and current, and opens
+    /// it.
     ///
-    /// *Errors*: [`StorageError::Received`] when a file is missing, superfluous, short or altered: the current
-    /// generation stays. *Durability*: on return the new generation is current, also after a crash.
+    /// *Errors*: [`StorageError::Received`] when a file is missing, superfluous, short or altered:
+    /// the current generation stays. *Durability*: on return the new generation is current, also
+    /// after a crash.
     fn finish(
         self: Box<Self>,
         expected: &[CheckpointFile],

@@ -1,7 +1,7 @@
 //! The engine in memory: persistent maps, so that a snapshot, a flush and a checkpoint are clones.
 //!
-//! Durability is played: [`Memory::crash`] returns to what was last flushed. Simulation and tests run on it,
-//! and `--ephemeral` members.
+//! Durability is played: [`Memory::crash`] returns to what was last flushed. Simulation and tests
+//! run on it, and `--ephemeral` members.
 
 use std::ops::Bound;
 use std::path::Path;
@@ -270,8 +270,8 @@ impl Checkpoint for MemoryCheckpoint {
     }
 }
 
-/// The generations of a member in memory. Clones share them: a clone kept aside survives the member's
-/// "process", and hands its engine to the next one.
+/// The generations of a member in memory. Clones share them: a clone kept aside survives the
+/// member's "process", and hands its engine to the next one.
 #[derive(Clone, Default)]
 pub struct MemoryEngines {
     current: Arc<Mutex<Memory>>,
@@ -288,8 +288,8 @@ impl MemoryEngines {
         self.current.lock().expect("no code panics while it holds the pointer").clone()
     }
 
-    /// Loses everything that was not flushed. The engine of the lost process is cut off: what it may still
-    /// write goes nowhere.
+    /// Loses everything that was not flushed. The engine of the lost process is cut off: what it
+    /// may still write goes nowhere.
     pub fn crash(&self) {
         let mut current = self.current.lock().expect("no code panics while it holds the pointer");
         let flushed = current.lock().flushed.clone();

@@ -1,7 +1,7 @@
 //! Which keys a request means by `key` and `range_end`.
 //!
-//! Compat: etcd: no end is one key; the end `"\0"` is everything from the key on; an end at or before the key
-//! is nothing.
+//! Compat: etcd: no end is one key; the end `"\0"` is everything from the key on; an end at or
+//! before the key is nothing.
 
 /// A set of neighbouring keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! A range in pages, all of one revision: what `RangeStream` sends, piece by piece.
 //!
-//! Invariant: the pages merged are the answer that a plain range would have given when the cursor was made.
-//! Between pages nothing is held: a compaction above the revision ends the stream with an error.
+//! Invariant: the pages merged are the answer that a plain range would have given when the cursor
+//! was made. Between pages nothing is held: a compaction above the revision ends the stream with an
+//! error.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use proto::etcdserverpb::RangeRequest;
@@ -64,8 +65,9 @@ impl Reader {
 
     /// The next page, of at most `keys_max` keys (at least one).
     ///
-    /// *Shape*: header, `more` and `count` are in the last page only, whose header has the revision that was
-    /// current when the cursor was made. After it: empty. *Errors*: those of [`Reader::range`].
+    /// *Shape*: header, `more` and `count` are in the last page only, whose header has the revision
+    /// that was current when the cursor was made. After it: empty. *Errors*: those of
+    /// [`Reader::range`].
     pub fn range_page(
         &self,
         cursor: &mut RangeCursor,

@@ -1,9 +1,10 @@
 //! Ranges: from a request and a view to the answer with its encoded values.
 //!
-//! Invariants: `count` is the number of keys in the range at the revision, whatever limit and filters say;
-//! `more` tells whether the filtered result is longer than the limit; the header carries the view's revision,
-//! not the requested one. A page costs O(log n + page), and in the past what changed since on top: the index counts
-//! its subtrees, and knows the newest change in each.
+//! Invariants: `count` is the number of keys in the range at the revision, whatever limit and
+//! filters say; `more` tells whether the filtered result is longer than the limit; the header
+//! carries the view's revision, not the requested one. A page costs O(log n + page), and in the
+//! past what changed since on top: the index counts its subtrees, and knows the newest change in
+//! each.
 
 mod bounds;
 mod cursor;
@@ -39,7 +40,8 @@ pub(crate) fn range(
     Ok(spliced::RangeResponse { header, kvs: page.kvs, more: page.more, count })
 }
 
-/// Answers a range request without counting: its key-values, and whether there are more than the limit.
+/// Answers a range request without counting: its key-values, and whether there are more than the
+/// limit.
 fn page(
     view: &View<'_>,
     request: &RangeRequest,

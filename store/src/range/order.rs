@@ -1,8 +1,8 @@
 //! In which order a range is wanted, which keys it leaves out, and how many it may stop at.
 //!
-//! Compat: etcd applies the limit after filters and after any order but that of keys. Its one exception is
-//! kept: with no order given and a target other than the key, the limit is applied in key order first, and the
-//! page that is left is sorted.
+//! Compat: etcd applies the limit after filters and after any order but that of keys. Its one
+//! exception is kept: with no order given and a target other than the key, the limit is applied in
+//! key order first, and the page that is left is sorted.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,5 @@
-//! Which keys a range answers with: walked in the index, filtered, sorted, cut, and only then fetched.
+//! Which keys a range answers with: walked in the index, filtered, sorted, cut, and only then
+//! fetched.
 //!
 //! Invariant: rows are read for the page only, unless the order is that of values.
 

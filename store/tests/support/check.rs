@@ -119,8 +119,8 @@ impl Run {
             assert!(matches!(events, Err(ReadError::Compacted { .. })));
             return;
         }
-        // A transaction that no door lets through may change a key twice; of these the compaction, made exactly
-        // at its revision, keeps the last.
+        // A transaction that no door lets through may change a key twice; of these the compaction,
+        // made exactly at its revision, keeps the last.
         let from = match self.changed_twice(from) && from == self.model.compacted {
             true => from + 1,
             false => from,

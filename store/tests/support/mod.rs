@@ -1,6 +1,6 @@
-//! What the store's tests share, here and in `store/rocks`: a pair of stores driven alike, a plain model, random
-//! requests, and the language of the golden scripts.
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+//! What the store's tests share, here and in `store/rocks`: a pair of stores driven alike, a plain
+//! model, random requests, and the language of the golden scripts.
+#![expect(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 pub mod check;
 pub mod model;

@@ -1,5 +1,6 @@
-//! The store as one would write it on a blackboard: every revision's keys are kept as a whole, and each question
-//! is answered by looking at all of them. Slow, small, and sharing no code with the store.
+//! The store as one would write it on a blackboard: every revision's keys are kept as a whole, and
+//! each question is answered by looking at all of them. Slow, small, and sharing no code with the
+//! store.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -224,8 +225,8 @@ impl Model {
         Ok(answer_range(request, keys, now))
     }
 
-    /// What `HashKV` is over: names and values of the changes that count, in order; `None` when nothing is kept
-    /// at the revision, and the answer depends on what was removed already.
+    /// What `HashKV` is over: names and values of the changes that count, in order; `None` when
+    /// nothing is kept at the revision, and the answer depends on what was removed already.
     pub fn hashed(&self, revision: i64) -> Option<Vec<u8>> {
         let kept: BTreeSet<(i64, i64)> = self.kept(revision);
         if kept.is_empty() && self.compacted >= 0 {

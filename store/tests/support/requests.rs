@@ -1,5 +1,5 @@
-//! Random requests over few keys, few leases and few values, so that they meet; within and beyond the bounds of
-//! what is legal.
+//! Random requests over few keys, few leases and few values, so that they meet; within and beyond
+//! the bounds of what is legal.
 
 use bytes::Bytes;
 use proptest::prelude::*;

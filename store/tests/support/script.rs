@@ -1,15 +1,20 @@
-//! The language of the golden scripts: one line is one request, applied as one entry or read at once.
+//! The language of the golden scripts: one line is one request, applied as one entry or read at
+//! once.
 //!
 //! - `put KEY VALUE [lease=N] [prev] [ignore_value] [ignore_lease]`, `del KEY [END] [prev]`,
-//!   `get KEY [END] [limit= rev= order= target= min_mod= max_mod= min_create= max_create=] [keys_only] [count_only]`
-//! - `txn`, then `if TARGET KEY RESULT OPERAND [end=]`, `then`, `else` and operations, nested `txn`s, up to `end`
+//!   `get KEY [END] [limit= rev= order= target= min_mod= max_mod= min_create= max_create=]
+//!   [keys_only] [count_only]`
+//! - `txn`, then `if TARGET KEY RESULT OPERAND [end=]`, `then`, `else` and operations, nested
+//!   `txn`s, up to `end`
 //! - `batch`, then commands, up to `end`: one entry
-//! - `compact REV`, `step [ROWS]`, `grant ID TTL`, `revoke ID`, `checkpoint ID SECONDS`, `alarm ACTION [KIND] [MEMBER]`
-//! - `leases`, `events FROM [TO] [revisions=]`, `hashkv [REV]`, `value KEY REV`, `stream KEY [END] [page=] …`, `state`
+//! - `compact REV`, `step [ROWS]`, `grant ID TTL`, `revoke ID`, `checkpoint ID SECONDS`, `alarm
+//!   ACTION [KIND] [MEMBER]`
+//! - `leases`, `events FROM [TO] [revisions=]`, `hashkv [REV]`, `value KEY REV`, `stream KEY [END]
+//!   [page=] …`, `state`
 //! - `flush`, `restart`, `crash` (loses what was not flushed; entries since then are applied again)
 //!
-//! The tag `[unchecked]` passes by the door's checks. `fence=TERM` fences a command. A refusal is printed as
-//! `error: …`.
+//! The tag `[unchecked]` passes by the door's checks. `fence=TERM` fences a command. A refusal is
+//! printed as `error: …`.
 
 use std::error::Error;
 use std::fmt::Write as _;

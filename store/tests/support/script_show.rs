@@ -1,6 +1,7 @@
 //! How answers of the store look in golden scripts.
 //!
-//! A key-value is `key=value [create_revision mod_revision vVERSION]`, with its lease if it has one.
+//! A key-value is `key=value [create_revision mod_revision vVERSION]`, with its lease if it has
+//! one.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! A store under test and its twin: the same entries go to both, but only the first builds answers.
 //!
-//! Invariant checked after each entry: outcomes agree but for answers, digests are equal; and on request that a
-//! store reopened from the same rows is the same store.
+//! Invariant checked after each entry: outcomes agree but for answers, digests are equal; and on
+//! request that a store reopened from the same rows is the same store.
 
 use std::sync::Arc;
 
