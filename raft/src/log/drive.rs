@@ -53,8 +53,9 @@ pub fn on_thread<E: LogEntry>(
     latency: Arc<SyncLatency>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("engram-log".to_owned()).spawn(move || {
-        driver.idle();
+        driver.idle_aside();
         while !driver.is_over() {
+            driver.keep_spare_aside();
             if driver.has_work() {
                 driver.step(|sync| {
                     let started = Instant::now();
@@ -62,7 +63,7 @@ pub fn on_thread<E: LogEntry>(
                     latency.note(started.elapsed());
                 });
             } else if !driver.wake().wait(driver.owes_mark().then_some(IDLE_AFTER)) {
-                driver.idle();
+                driver.idle_aside();
             }
         }
         driver.finish();

@@ -73,7 +73,7 @@ pub struct RealLogFiles {
 const LOCK_NAME: &str = "LOCK";
 
 /// Bytes written at a time when a file is filled with zeros.
-const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 impl RealLogFiles {
     /// Makes the directory if need be and locks it.
@@ -81,6 +81,10 @@ impl RealLogFiles {
     /// *Errors*: `WouldBlock` when another process holds it; everything else is the file system's.
     pub fn open(directory: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
+        // The directory's own name must outlive a power cut as its files do.
+        if let Some(parent) = directory.canonicalize()?.parent() {
+            File::open(parent)?.sync_all()?;
+        }
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -91,10 +91,11 @@ impl SegmentHeader {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadSegment> {
-        let header = bytes.get(..SEGMENT_HEADER_BYTES).ok_or(BadSegment::Damaged)?;
-        if header.iter().all(|byte| *byte == 0) {
+        // Also a file that is too short: its making was interrupted.
+        if bytes.iter().take(SEGMENT_HEADER_BYTES).all(|byte| *byte == 0) {
             return Err(BadSegment::Blank);
         }
+        let header = bytes.get(..SEGMENT_HEADER_BYTES).ok_or(BadSegment::Damaged)?;
         if header[..8] != SEGMENT_MAGIC || crc32c::crc32c(&header[..60]) != u32_at(header, 60) {
             return Err(BadSegment::Damaged);
         }

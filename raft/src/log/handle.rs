@@ -70,6 +70,8 @@ struct Front<E> {
 pub struct Driver<E> {
     shared: Arc<Shared<E>>,
     writer: Writer,
+    /// Those whose records are being written now.
+    in_flight: Vec<Done>,
 }
 
 impl<E: LogEntry> Log<E> {
@@ -102,7 +104,7 @@ impl<E: LogEntry> Log<E> {
             wake: Wake::default(),
             readers: Mutex::new(HashMap::new()),
         });
-        let driver = Driver { shared: Arc::clone(&shared), writer };
+        let driver = Driver { shared: Arc::clone(&shared), writer, in_flight: Vec::new() };
         Ok((Self { shared }, driver, recovered.torn))
     }
 
@@ -274,15 +276,15 @@ impl<E: LogEntry> Driver<E> {
     ///
     /// *Errors*: none; a disk error is handed to every caller, now and later.
     pub(crate) fn step(&mut self, sync_timer: impl FnOnce(&mut dyn FnMut())) -> bool {
-        let (queue, done) = {
+        let queue = {
             let mut front = self.shared.front();
-            (std::mem::take(&mut front.queue), std::mem::take(&mut front.done))
+            self.in_flight = std::mem::take(&mut front.done);
+            std::mem::take(&mut front.queue)
         };
-        let synced = queue.iter().any(Pending::needs_sync) || !done.is_empty();
-        let outcome = self.write_and_sync(&queue, synced, sync_timer);
-        match outcome {
-            Ok(()) => done.into_iter().for_each(|done| done(Ok(()))),
-            Err(error) => self.fail(&error, done),
+        let synced = queue.iter().any(Pending::needs_sync) || !self.in_flight.is_empty();
+        match self.write_and_sync(&queue, synced, sync_timer) {
+            Ok(()) => self.in_flight.drain(..).for_each(|done| done(Ok(()))),
+            Err(error) => self.fail(&error),
         }
         synced
     }
@@ -319,17 +321,10 @@ impl<E: LogEntry> Driver<E> {
         readers.retain(|segment, _| first_live.is_some_and(|first| *segment >= first));
     }
 
-    fn fail(&self, error: &io::Error, done: Vec<Done>) {
+    fn fail(&mut self, error: &io::Error) {
         let text = format!("the raft log's disk failed: {error}");
         tracing::error!(error = %text, "this member stops; its disk must be looked at");
-        let mut front = self.shared.front();
-        front.failed = Some(text.clone());
-        let waiting: Vec<Done> = front.done.drain(..).collect();
-        front.queue.clear();
-        drop(front);
-        for done in done.into_iter().chain(waiting) {
-            done(Err(io::Error::other(text.clone())));
-        }
+        self.give_up(&text);
     }
 
     /// One step without a clock: for whoever drives a log by hand.
@@ -347,8 +342,24 @@ impl<E: LogEntry> Driver<E> {
     /// Uses a pause: tells of the last sync, and makes the next segment's file.
     pub(crate) fn idle(&mut self) {
         let outcome = self.writer.mark().and_then(|()| self.writer.prepare_spare());
+        self.check(outcome);
+    }
+
+    /// As [`Self::idle`], with the next segment's file made by a thread of its own.
+    pub(crate) fn idle_aside(&mut self) {
+        let outcome = self.writer.mark();
+        self.check(outcome);
+    }
+
+    /// Sees to it that the next segment's file is made before it is needed, by a thread of its own.
+    pub(crate) fn keep_spare_aside(&mut self) {
+        let outcome = self.writer.prepare_spare_aside();
+        self.check(outcome);
+    }
+
+    fn check(&mut self, outcome: io::Result<()>) {
         if let Err(error) = outcome {
-            self.fail(&error, Vec::new());
+            self.fail(&error);
         }
     }
 
@@ -362,8 +373,30 @@ impl<E: LogEntry> Driver<E> {
         if self.shared.front().failed.is_some() {
             return;
         }
-        if let Err(error) = self.writer.mark().and_then(|()| self.writer.sync()) {
-            self.fail(&error, Vec::new());
+        let outcome = self.writer.mark().and_then(|()| self.writer.sync());
+        self.check(outcome);
+    }
+}
+
+impl<E> Driver<E> {
+    /// Ends the log for everybody: those who wait hear why, those who come later too.
+    fn give_up(&mut self, text: &str) {
+        let mut front = self.shared.front();
+        if !front.closing {
+            front.failed.get_or_insert_with(|| text.to_owned());
         }
+        front.queue.clear();
+        let waiting = std::mem::take(&mut front.done);
+        drop(front);
+        for done in self.in_flight.drain(..).chain(waiting) {
+            done(Err(io::Error::other(text.to_owned())));
+        }
+    }
+}
+
+impl<E> Drop for Driver<E> {
+    fn drop(&mut self) {
+        // Also when its thread panicked: nobody may wait for ever for a sync that will not come.
+        self.give_up("nothing drives the raft log any more");
     }
 }

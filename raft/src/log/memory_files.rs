@@ -37,6 +37,9 @@ struct Content {
     bytes: Vec<u8>,
     /// What sectors held at the last sync, where they were written since.
     overwritten: BTreeMap<usize, Vec<u8>>,
+    /// What sectors hold on the disk that a failed sync was to write. They read as written, later syncs take
+    /// them for clean, and a crash brings the old bytes back, unless they are written again.
+    lost: BTreeMap<usize, Vec<u8>>,
 }
 
 impl MemoryLogFiles {
@@ -54,9 +57,11 @@ impl MemoryLogFiles {
         for content in disk.contents.values_mut() {
             for (sector, old) in std::mem::take(&mut content.overwritten) {
                 if !keep() {
-                    let at = sector * SECTOR_BYTES;
-                    content.bytes[at..at + old.len()].copy_from_slice(&old);
+                    content.restore(sector, &old);
                 }
+            }
+            for (sector, old) in std::mem::take(&mut content.lost) {
+                content.restore(sector, &old);
             }
         }
     }
@@ -74,6 +79,12 @@ impl MemoryLogFiles {
     pub fn fail_after(&self, calls: u64) {
         let mut disk = self.disk();
         disk.fail_from_call = Some(disk.calls + calls);
+    }
+
+    /// Calls succeed again, as after a restart of the process while the machine runs on: what a failed sync lost
+    /// is still read as if it had been written.
+    pub fn heal(&self) {
+        self.disk().fail_from_call = None;
     }
 
     /// Flips the bits of `mask` in one byte, as bit rot would.
@@ -103,11 +114,18 @@ impl MemoryLogFiles {
     }
 }
 
+impl Content {
+    fn restore(&mut self, sector: usize, old: &[u8]) {
+        let at = sector * SECTOR_BYTES;
+        self.bytes[at..at + old.len()].copy_from_slice(old);
+    }
+}
+
 impl Disk {
     fn add(&mut self, bytes: Vec<u8>) -> u64 {
         let id = self.next_content;
         self.next_content += 1;
-        self.contents.insert(id, Content { bytes, overwritten: BTreeMap::new() });
+        self.contents.insert(id, Content { bytes, ..Content::default() });
         id
     }
 
@@ -227,8 +245,9 @@ impl LogFile for MemoryLogFile {
             for sector in range.start / SECTOR_BYTES..range.end.div_ceil(SECTOR_BYTES) {
                 let start = sector * SECTOR_BYTES;
                 let end = (start + SECTOR_BYTES).min(content.bytes.len());
-                let old = &content.bytes[start..end];
-                content.overwritten.entry(sector).or_insert_with(|| old.to_vec());
+                let on_disk = content.lost.remove(&sector);
+                let old = on_disk.unwrap_or_else(|| content.bytes[start..end].to_vec());
+                content.overwritten.entry(sector).or_insert(old);
             }
             content.bytes[range].copy_from_slice(bytes);
             Ok(())
@@ -236,9 +255,13 @@ impl LogFile for MemoryLogFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.with(true, |content| {
-            content.overwritten.clear();
-            Ok(())
+        let called = self.disk.lock().unwrap_or_else(PoisonError::into_inner).call();
+        self.with(false, |content| {
+            let written = std::mem::take(&mut content.overwritten);
+            if called.is_err() {
+                content.lost.extend(written);
+            }
+            called
         })
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Recovered<E> {
     /// `None` when there is no segment yet.
     pub(crate) end: Option<End>,
     pub(crate) torn: Option<TornTail>,
+    /// Where in the last segment the first group begins whose sync no group tells of; the end if there is none.
+    pub(crate) unproven_from: u64,
     /// Segments before the end, oldest first.
     pub(crate) segments: Vec<u64>,
     /// Segments beyond the end: made ahead and never begun, or cut off with the tail.
@@ -67,7 +69,8 @@ pub(crate) fn recover<E: LogEntry>(
     let mut numbers: Vec<u64> =
         files.list()?.iter().filter_map(|name| segment_number(name)).collect();
     numbers.sort_unstable();
-    let mut reading = Reading { files, owner, state: State::new(cached_bytes_max), visit };
+    let state = State::new(cached_bytes_max);
+    let mut reading = Reading { files, owner, state, visit, groups: Vec::new(), told: 0 };
     let mut cursor: Option<End> = None;
     let mut begun = Vec::new();
     for (at, number) in numbers.iter().copied().enumerate() {
@@ -88,6 +91,10 @@ struct Reading<'a, E> {
     owner: Option<Owner>,
     state: State<E>,
     visit: Visit<'a>,
+    /// Sequence and offset of each sound group of the segment read last.
+    groups: Vec<(u64, u64)>,
+    /// The highest synced sequence that a sound group tells of.
+    told: u64,
 }
 
 impl<E: LogEntry> Reading<'_, E> {
@@ -101,7 +108,12 @@ impl<E: LogEntry> Reading<'_, E> {
                 let directory = self.files.describe();
                 return Err(LogError::Format { directory, found, known: FORMAT });
             }
-            Err(BadSegment::Blank | BadSegment::Damaged) => return Ok(None),
+            Err(BadSegment::Blank) => return Ok(None),
+            // A header is one sector: a crash leaves what was there before, or all of it.
+            Err(BadSegment::Damaged) => {
+                let what = "the segment's header is not sound".to_owned();
+                return Err(self.damaged(&name, 0, what));
+            }
         };
         self.check_owner(header.owner)?;
         let follows = before.is_none_or(|end| {
@@ -117,7 +129,10 @@ impl<E: LogEntry> Reading<'_, E> {
             sequence: header.first_sequence,
             chain: header.chain,
         };
+        self.groups.clear();
         while let Some((group, found)) = sound_group(&bytes, end) {
+            self.groups.push((end.sequence, end.offset));
+            self.told = self.told.max(group.synced_sequence);
             for record in &found {
                 let offset = end.offset + (GROUP_HEADER_BYTES + record.at) as u64;
                 self.record(&name, number, offset, record)?;
@@ -225,9 +240,12 @@ impl<E: LogEntry> Reading<'_, E> {
             }
         }
         self.check_first_index(end)?;
+        self.check_first_segment(&segments)?;
+        let unproven = self.groups.iter().find(|(sequence, _)| *sequence > self.told);
+        let unproven_from = unproven.map_or(end.offset, |(_, offset)| *offset);
         let torn = torn.then(|| TornTail { file: segment_name(end.segment), offset: end.offset });
         let (state, beyond) = (self.state, beyond.to_vec());
-        Ok(Recovered { state, end: Some(end), torn, segments, beyond })
+        Ok(Recovered { state, end: Some(end), torn, unproven_from, segments, beyond })
     }
 
     /// No segment was begun: fine for a new log, damage if a group says that there was something.
@@ -239,7 +257,8 @@ impl<E: LogEntry> Reading<'_, E> {
             }
         }
         let (state, beyond) = (self.state, beyond.to_vec());
-        Ok(Recovered { state, end: None, torn: None, segments: Vec::new(), beyond })
+        let segments = Vec::new();
+        Ok(Recovered { state, end: None, torn: None, unproven_from: 0, segments, beyond })
     }
 
     /// The highest synced sequence told by headers of this segment from an offset on, among those of a
@@ -262,6 +281,17 @@ impl<E: LogEntry> Reading<'_, E> {
             return Err(self.damaged(&segment_name(end.segment), end.offset, what));
         }
         Ok(())
+    }
+
+    /// Segments go only after a purge, and every later segment's head tells of it.
+    fn check_first_segment(&self, segments: &[u64]) -> Result<(), LogError> {
+        match segments.first() {
+            Some(first) if *first > 1 && self.state.purged.is_none() => {
+                let what = "the segments before it are missing and nothing was purged".to_owned();
+                Err(self.damaged(&segment_name(*first), 0, what))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn damaged(&self, file: &str, offset: u64, what: String) -> LogError {

@@ -2,13 +2,15 @@
 //!
 //! Invariants: the head of each segment repeats the vote and the marks, so that every suffix of the segments
 //! stands alone; a group is written only after the one before it; no sync is repeated after an error; a segment is
-//! given up only after the record of the purge that freed it is synced.
+//! given up only after the record of the purge that freed it is synced. What a crash left unproven or torn is written
+//! again or erased before anything follows it.
 //!
-//! Must not know: who waits, nor threads.
+//! Must not know: who waits, nor who drives it.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
@@ -77,6 +79,8 @@ pub(crate) struct Writer {
     /// Files of the usual length that can be begun again.
     spares: Vec<String>,
     next_spare: u64,
+    /// A spare that a thread of its own makes: 64 MiB of zeros take longer than an election may.
+    making: Option<JoinHandle<io::Result<String>>>,
 }
 
 /// Spare segments kept; more are removed.
@@ -84,11 +88,15 @@ const SPARES_MAX: usize = 2;
 
 const SPARE_PREFIX: &str = "spare-";
 
+/// Zeros written at a time when a torn tail is erased.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
 impl Writer {
     /// Takes up a log where [`super::recover::recover`] found its end; begins it when it is new.
     ///
-    /// *Durability*: what was recovered is synced once more before anything follows it, and files beyond the
-    /// end are put aside.
+    /// *Durability*: what was recovered is durable on return, whatever the process before met: after a failed sync
+    /// the system may show bytes as clean that never reached the disk, so what no later group proves is written
+    /// again. A torn tail is erased, files beyond the end are removed.
     pub(crate) fn open<E: LogEntry>(
         files: Arc<dyn LogFiles>,
         owner: Owner,
@@ -106,7 +114,7 @@ impl Writer {
         let head =
             Head { vote: state.vote.clone(), committed: state.committed, purged: state.purged };
         let (active, end) = match recovered.end {
-            Some(end) => (Active::reopen(&*files, end)?, end),
+            Some(end) => (Active::reopen(&*files, end, recovered)?, end),
             None => {
                 let end = End { segment: 1, offset: 0, sequence: 1, chain: 0 };
                 (Active::begin(&*files, &mut spares, end, owner, segment_bytes)?, end)
@@ -128,7 +136,12 @@ impl Writer {
             older,
             spares,
             next_spare: 0,
+            making: None,
         };
+        // A crash may have left a segment without its head; what the head repeats would go with the segments before.
+        if recovered.end.is_some() && writer.active.offset == ALIGNMENT_BYTES as u64 {
+            writer.put_head()?;
+        }
         writer.sync()?;
         Ok(writer)
     }
@@ -192,8 +205,7 @@ impl Writer {
             let name = segment_name(number);
             let usual = self.files.open(&name)?.length_bytes()? == self.segment_bytes;
             if usual && self.spares.len() < SPARES_MAX {
-                let spare = format!("{SPARE_PREFIX}{}", self.next_spare);
-                self.next_spare += 1;
+                let spare = self.spare_name();
                 self.files.rename(&name, &spare)?;
                 self.spares.push(spare);
             } else {
@@ -208,15 +220,43 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes a spare segment ahead of need; true when there is one now.
+    /// Makes a spare segment ahead of need, at once.
     pub(crate) fn prepare_spare(&mut self) -> io::Result<()> {
-        if self.spares.is_empty() {
-            let spare = format!("{SPARE_PREFIX}{}", self.next_spare);
-            self.next_spare += 1;
+        if self.spares.is_empty() && self.making.is_none() {
+            let spare = self.spare_name();
             self.files.create(&spare, self.segment_bytes)?;
             self.spares.push(spare);
         }
         Ok(())
+    }
+
+    /// Lets a thread make a spare segment ahead of need; takes it over when it is there.
+    pub(crate) fn prepare_spare_aside(&mut self) -> io::Result<()> {
+        if self.making.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.take_made()?;
+        }
+        if self.spares.is_empty() && self.making.is_none() {
+            let (files, spare, length) =
+                (Arc::clone(&self.files), self.spare_name(), self.segment_bytes);
+            let work = move || files.create(&spare, length).map(|_| spare);
+            let thread = std::thread::Builder::new().name("engram-log-spare".to_owned());
+            self.making = Some(thread.spawn(work)?);
+        }
+        Ok(())
+    }
+
+    /// Waits for the spare that is being made, if one is.
+    pub(crate) fn take_made(&mut self) -> io::Result<()> {
+        let Some(making) = self.making.take() else { return Ok(()) };
+        let made = making.join().map_err(|_| io::Error::other("making a segment panicked"))?;
+        self.spares.push(made?);
+        Ok(())
+    }
+
+    fn spare_name(&mut self) -> String {
+        let name = format!("{SPARE_PREFIX}{}", self.next_spare);
+        self.next_spare += 1;
+        name
     }
 
     fn push_entry<E: LogEntry>(
@@ -282,11 +322,19 @@ impl Writer {
             chain: self.chain,
         };
         let length = self.segment_bytes.max(needed);
+        if self.spares.is_empty() {
+            self.take_made()?;
+        }
         let spares = &mut self.spares;
         let next = Active::begin(&*self.files, spares, end, self.owner, length)?;
         self.files.sync_directory()?;
         self.older.push_back(self.active.number);
         self.active = next;
+        self.put_head()
+    }
+
+    /// Begins the active segment with what every suffix of the segments must tell.
+    fn put_head(&mut self) -> io::Result<()> {
         let mut group = GroupBuilder::new();
         let head = std::mem::take(&mut self.head);
         let vote = head.vote.map(Pending::<Nothing>::Vote);
@@ -300,13 +348,31 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The directory is not given up while a thread still writes in it.
+        drop(self.take_made());
+    }
+}
+
 /// The entry type of marks, which carry no entry.
 enum Nothing {}
 
 impl Active {
-    fn reopen(files: &dyn LogFiles, end: End) -> io::Result<Self> {
+    /// Takes up the last segment: what is not proven synced is written again, a torn tail is erased.
+    fn reopen<E>(files: &dyn LogFiles, end: End, recovered: &Recovered<E>) -> io::Result<Self> {
         let file = files.open(&segment_name(end.segment))?;
         let length_bytes = file.length_bytes()?;
+        let unproven = end.offset.saturating_sub(recovered.unproven_from);
+        let mut bytes = vec![0; usize::try_from(unproven).map_err(io::Error::other)?];
+        file.read_at(&mut bytes, recovered.unproven_from)?;
+        file.write_at(&bytes, recovered.unproven_from)?;
+        let mut erased = if recovered.torn.is_some() { end.offset } else { length_bytes };
+        while erased < length_bytes {
+            let part = (length_bytes - erased).min(ZEROS.len() as u64);
+            file.write_at(&ZEROS[..usize::try_from(part).map_err(io::Error::other)?], erased)?;
+            erased += part;
+        }
         Ok(Self { number: end.segment, file, offset: end.offset, length_bytes })
     }
 

@@ -143,13 +143,53 @@ fn a_missing_segment_in_the_middle_is_damage() {
 }
 
 #[test]
+fn a_missing_first_segment_is_damage_while_nothing_was_purged() {
+    let files = MemoryLogFiles::new();
+    let mut hand = Hand::open(&files).expect("a new log");
+    for index in 1..=20 {
+        hand.append(vec![entry(1, index, 1000)]);
+        hand.sync();
+    }
+    drop(hand);
+    files.remove(FIRST).expect("the first segment");
+    let refused = Hand::open(&files).err().expect("entries are missing").to_string();
+    assert!(refused.contains("0000000000000002.log"), "{refused}");
+}
+
+#[test]
+fn a_flipped_bit_of_a_header_is_damage_even_when_nothing_else_was_told() {
+    let files = MemoryLogFiles::new();
+    let mut hand = Hand::open(&files).expect("a new log");
+    hand.append(vec![entry(1, 1, 40)]);
+    hand.sync();
+    for at in 0..64 {
+        let copy = files.fork(|| true);
+        copy.damage(FIRST, at, 0x10);
+        let refused = Hand::open(&copy).err();
+        assert!(matches!(refused, Some(LogError::Damaged { .. })), "byte {at}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_torn_tail_is_told_once() {
+    let (files, _) = three_groups();
+    files.damage(FIRST, 1536 + 60, 0xff);
+    assert!(Hand::open(&files).expect("a torn log").torn);
+    assert!(!Hand::open(&files).expect("it was cut").torn, "the tail was erased");
+}
+
+#[test]
 fn hostile_files_are_met_with_an_answer() {
     for fill in [0u8, 1, 0x47, 0xff] {
         for length in [0usize, 1, 63, 64, 511, 512, 513, 5000] {
             let files = MemoryLogFiles::new();
             files.place(FIRST, vec![fill; length]);
-            let opened = Hand::open(&files);
-            assert!(opened.is_ok(), "nothing in it was ever synced: {:?}", opened.err());
+            let opened = Hand::open(&files).err();
+            if fill == 0 || length == 0 {
+                assert!(opened.is_none(), "nothing in it was ever synced: {opened:?}");
+            } else {
+                assert!(matches!(opened, Some(LogError::Damaged { offset: 0, .. })), "{opened:?}");
+            }
         }
     }
 }

@@ -229,3 +229,37 @@ fn an_entry_longer_than_a_segment_gets_a_segment_of_its_length() {
     let again = Hand::open(&files.fork(|| false)).expect("a sound log");
     assert_eq!(again.all(), [entry(1, 1, 10), entry(1, 2, 100_000), entry(1, 3, 10)]);
 }
+
+/// A failed sync may leave bytes that read well and are on no disk, and the next sync says that all is well.
+#[test]
+fn what_a_failed_sync_lost_is_written_again_after_a_restart() {
+    let files = MemoryLogFiles::new();
+    let mut hand = Hand::open(&files).expect("a new log");
+    hand.append(vec![entry(1, 1, 10)]);
+    files.fail_after(1);
+    hand.sync();
+    drop(hand);
+    files.heal();
+    let mut hand = Hand::open(&files).expect("the process restarts, the machine runs on");
+    assert_eq!(hand.all(), [entry(1, 1, 10)], "it reads as if it had been written");
+    let durable = hand.append(vec![entry(1, 2, 10)]);
+    hand.sync();
+    assert!(durable.load(Ordering::Acquire));
+    let again = Hand::open(&files.fork(|| false)).expect("a sound log");
+    assert_eq!(again.all(), [entry(1, 1, 10), entry(1, 2, 10)]);
+}
+
+#[test]
+fn whoever_waits_hears_of_it_when_the_driver_goes_away() {
+    let files = MemoryLogFiles::new();
+    let Hand { log, driver, .. } = Hand::open(&files).expect("a new log");
+    let heard = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&heard);
+    let done = Box::new(move |result: std::io::Result<()>| {
+        raised.store(result.is_err(), Ordering::Release);
+    });
+    log.append([entry(1, 1, 10)], done).expect("an open log");
+    drop(driver);
+    assert!(heard.load(Ordering::Acquire));
+    assert!(log.append([entry(1, 2, 10)], ignore()).is_err());
+}

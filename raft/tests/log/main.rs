@@ -4,5 +4,6 @@
 
 mod damage;
 mod durability;
+mod power_cut;
 mod suite;
 mod support;
