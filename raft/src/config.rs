@@ -48,9 +48,17 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// The longest election timeout a member may draw, which is also the leader's lease.
-    pub fn election_max_ms(self) -> u64 {
-        self.election_ms + (self.election_ms / 2).max(1)
+    /// The shortest wait of a follower after a leader's lease, in milliseconds.
+    ///
+    /// openraft adds the drawn wait to the lease, which is the longest wait: a dead leader is replaced
+    /// after 1.1 to 1.4 election timeouts, where etcd takes one to two.
+    pub(crate) fn election_wait_min_ms(self) -> u64 {
+        (self.election_ms * 2 / 5).max(self.heartbeat_ms + 1)
+    }
+
+    /// The longest such wait, which is also the leader's lease, in milliseconds.
+    pub(crate) fn election_wait_max_ms(self) -> u64 {
+        (self.election_ms * 7 / 10).max(self.election_wait_min_ms() + 1)
     }
 
     /// How long a proposal or a read may take before its outcome is unknown.
@@ -62,7 +70,12 @@ impl Timing {
 
     /// How long a quorum's acknowledgement proves leadership.
     pub fn lease(self) -> Duration {
-        Duration::from_millis(self.election_max_ms())
+        Duration::from_millis(self.election_wait_max_ms())
+    }
+
+    /// How long a follower believes in a leader it does not hear.
+    pub fn patience(self) -> Duration {
+        2 * self.lease()
     }
 }
 

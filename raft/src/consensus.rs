@@ -87,8 +87,7 @@ pub(crate) struct Core {
 impl Core {
     /// Who leads, by the one rule.
     pub(crate) fn leadership(&self) -> Leadership {
-        let lease = self.config.timing.lease();
-        leadership::derive(&self.metrics.borrow_watched(), &self.contact, lease)
+        leadership::derive(&self.metrics.borrow_watched(), &self.contact, self.config.timing)
     }
 
     /// A lane to a member of the cluster.

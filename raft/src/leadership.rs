@@ -13,6 +13,7 @@ use store::MemberId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::config::Timing;
 use crate::types::{Metrics, TypeConfig};
 use openraft::ServerState;
 
@@ -47,15 +48,16 @@ impl Contact {
 }
 
 /// Derives the leadership from what the core reports and what was heard.
-pub(crate) fn derive(metrics: &Metrics, contact: &Contact, lease: Duration) -> Leadership {
+pub(crate) fn derive(metrics: &Metrics, contact: &Contact, timing: Timing) -> Leadership {
     let term = metrics.current_term;
     let nobody = Leadership { leader: None, term, is_leader: false };
     let Some(leader) = metrics.current_leader else { return nobody };
     let is_leader = metrics.state == ServerState::Leader && leader == metrics.id;
     let proven = if is_leader {
-        is_sole_voter(metrics) || is_acknowledged(metrics, lease)
+        is_sole_voter(metrics) || is_acknowledged(metrics, timing.lease())
     } else {
-        leader != metrics.id && contact.age(term, leader).is_some_and(|age| age < lease)
+        let patience = timing.patience();
+        leader != metrics.id && contact.age(term, leader).is_some_and(|age| age < patience)
     };
     if !proven {
         return nobody;
@@ -80,13 +82,13 @@ fn is_acknowledged(metrics: &Metrics, lease: Duration) -> bool {
 pub(crate) async fn observe(
     mut metrics: MetricsWatch,
     contact: std::sync::Arc<Contact>,
-    lease: Duration,
+    timing: Timing,
     interval: Duration,
     changes: watch::Sender<Leadership>,
 ) {
     use openraft::async_runtime::WatchReceiver as _;
     loop {
-        let now = derive(&metrics.borrow_watched(), &contact, lease);
+        let now = derive(&metrics.borrow_watched(), &contact, timing);
         changes.send_if_modified(|before| std::mem::replace(before, now) != now);
         match tokio::time::timeout(interval, metrics.changed()).await {
             Ok(Err(_)) => break,

@@ -29,6 +29,7 @@ mod local_identity;
 pub mod log;
 mod machine;
 mod membership;
+mod membership_change;
 mod memory_network;
 mod metrics;
 mod network;
@@ -49,6 +50,7 @@ pub use errors::{
 };
 pub use identity::{ClusterId, DataMark, Identity, added_member_id, cluster_id, static_member_id};
 pub use leadership::Leadership;
+pub use membership_change::MemberChange;
 pub use memory_network::MemoryNetwork;
 pub use metrics::RaftMetrics;
 pub use parts::{Parts, Publisher, RuntimeChoice};

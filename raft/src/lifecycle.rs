@@ -121,7 +121,7 @@ impl Consensus {
     }
 }
 
-fn was_heard(metrics: &Metrics, voter: u64, lease: Duration) -> bool {
+pub(crate) fn was_heard(metrics: &Metrics, voter: u64, lease: Duration) -> bool {
     use openraft::Instant as _;
     let beats = metrics.heartbeat.as_ref();
     let last = beats.and_then(|beats| beats.get(&voter).copied().flatten());

@@ -167,11 +167,11 @@ async fn open_log(
 /// openraft, told what this system wants of it.
 fn core_config(config: &MemberConfig) -> Result<openraft::Config, StartError> {
     let timing = config.timing;
-    let election_max = timing.election_max_ms();
+    let election_max = timing.election_wait_max_ms();
     let core = openraft::Config {
         cluster_name: config.cluster_token.clone(),
         heartbeat_interval: timing.heartbeat_ms,
-        election_timeout_min: timing.election_ms,
+        election_timeout_min: timing.election_wait_min_ms(),
         election_timeout_max: election_max,
         // A member that cannot win must not raise the term and unseat a healthy leader.
         enable_pre_vote: Some(true),
@@ -230,7 +230,7 @@ fn assemble(
     let observe = leadership::observe(
         raft.metrics(),
         Arc::clone(&contact),
-        config.timing.lease(),
+        config.timing,
         Duration::from_millis(config.timing.heartbeat_ms),
         leadership_sender,
     );
