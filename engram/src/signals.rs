@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct EndSignals {
     interrupt: Signal,
     terminate: Signal,
+    seen: u32,
 }
 
 impl EndSignals {
@@ -14,14 +15,27 @@ impl EndSignals {
         Ok(EndSignals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            seen: 0,
         })
     }
 
     /// Waits for the next one and names it.
     pub(crate) async fn next(&mut self) -> &'static str {
-        tokio::select! {
+        let name = tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
+        };
+        self.seen += 1;
+        name
+    }
+
+    /// Waits for a signal that is not the first one: somebody is impatient.
+    pub(crate) async fn again(&mut self) -> &'static str {
+        loop {
+            let name = self.next().await;
+            if self.seen > 1 {
+                return name;
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ impl Life {
         }
         tokio::select! {
             () = member.stop() => {}
-            signal = signals.next() => bail!("{signal} again: stopped without waiting"),
+            signal = signals.again() => bail!("{signal} again: stopped without waiting"),
         }
         while doors.join_next().await.is_some() {}
         peers.stop().await;

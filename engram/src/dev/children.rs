@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use super::options::{Node, Options};
 use super::ready_text;
@@ -34,6 +34,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 struct Running {
     node: Node,
     child: Child,
+    /// Ends with this process, and the child with it. Taken out of `child`, which would close it
+    /// when it is waited for.
+    _stdin: Option<ChildStdin>,
 }
 
 async fn live(options: &Options) -> Result<()> {
@@ -42,8 +45,9 @@ async fn live(options: &Options) -> Result<()> {
     options.make_data_dir()?;
     let mut running = Vec::new();
     for node in options.nodes() {
-        let child = spawn(&node)?;
-        running.push(Running { node, child });
+        let mut child = spawn(&node)?;
+        let stdin = child.stdin.take();
+        running.push(Running { node, child, _stdin: stdin });
     }
     let served = tokio::select! {
         ready = all_healthy(&mut running) => match ready {
@@ -66,7 +70,6 @@ fn spawn(node: &Node) -> Result<Child> {
         .arg("server")
         .args(node.flags())
         .env(PARENT_VARIABLE, "1")
-        // A pipe that ends with this process, however that happens.
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
