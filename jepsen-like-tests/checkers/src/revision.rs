@@ -45,6 +45,13 @@ impl Order {
         self.by_value.get(value).copied()
     }
 
+    /// How often the key was deleted.
+    #[must_use]
+    pub fn deletes(&self, key: &str) -> usize {
+        let states = self.by_key.get(key).map_or(&[][..], Vec::as_slice);
+        states.iter().filter(|(_, value)| value.is_none()).count()
+    }
+
     /// The key as it was at the revision.
     fn at(&self, key: &str, revision: i64) -> Option<Found> {
         let states = self.by_key.get(key)?;

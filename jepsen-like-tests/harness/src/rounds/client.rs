@@ -202,6 +202,8 @@ impl Client {
                 });
                 true
             }
+            // Nobody listened: nothing was sent.
+            (Err(status), Some(_)) if was_refused(&status) => false,
             (Err(_), Some(action)) => {
                 let (returned_ns, revision) = (None, 0);
                 self.operations.push(Operation {
@@ -218,6 +220,21 @@ impl Client {
             (Err(_), None) => false,
         }
     }
+}
+
+/// Whether the connection was refused, so that the request never left.
+fn was_refused(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        let refused = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+        if refused {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn timed<T>(message: T) -> Request<T> {

@@ -84,21 +84,32 @@ pub(super) async fn judge(
     Ok(findings)
 }
 
+/// Leaves out writes without an answer that changed nothing: it keeps the search small and decides nothing,
+/// since a write without an answer need not have happened.
+fn leave_out_what_did_not_happen(
+    order: &revision::Order,
+    key: &str,
+    operations: &mut Vec<Operation>,
+) {
+    let told =
+        |operation: &&Operation| matches!(operation.action, Action::Delete { existed: Some(true) });
+    let all_told = operations.iter().filter(told).count() == order.deletes(key);
+    operations.retain(|operation| match &operation.action {
+        _ if operation.returned_ns.is_some() => true,
+        Action::Write { value } | Action::Swap { value, .. } => order.wrote(value).is_some(),
+        Action::Delete { .. } => !all_told,
+        Action::Read { .. } => false,
+    });
+}
+
 /// The keys whose histories no order explains.
 fn unlinearizable(order: &revision::Order, operations: Vec<Operation>) -> Vec<String> {
     let mut by_key: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
     for operation in operations {
-        // A write without an answer whose value the store never had did not happen; leaving it out
-        // keeps the search small.
-        let happened = match &operation.action {
-            Action::Write { value } | Action::Swap { value, .. } => {
-                operation.returned_ns.is_some() || order.wrote(value).is_some()
-            }
-            Action::Read { .. } | Action::Delete { .. } => true,
-        };
-        if happened {
-            by_key.entry(operation.key.clone()).or_default().push(operation);
-        }
+        by_key.entry(operation.key.clone()).or_default().push(operation);
+    }
+    for (key, operations) in &mut by_key {
+        leave_out_what_did_not_happen(order, key, operations);
     }
     by_key
         .iter()
