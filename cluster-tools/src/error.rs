@@ -31,7 +31,8 @@ pub enum ToolError {
 }
 
 impl ToolError {
-    /// The process's exit code: 1 error, 2 bad connection, 3 invalid input, 5 not healthy, 6 input or output.
+    /// The process's exit code: 1 error, 2 bad connection, 3 invalid input, 5 not healthy, 6 input
+    /// or output.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -1,9 +1,10 @@
-//! The operators' hands: `ctl` talks to a running cluster over its public API, `bench` loads one, and
-//! `util` reads a stopped member's files.
+//! The operators' hands: `ctl` talks to a running cluster over its public API, `bench` loads one,
+//! and `util` reads a stopped member's files.
 //!
-//! Invariants: `ctl` and `bench` speak nothing but the published etcd API, so they work against the real
-//! etcd as well; `util` opens files for reading only. Results go to standard output, everything else to
-//! standard error, and the exit code tells them apart (see [`ToolError::exit_code`]).
+//! Invariants: `ctl` and `bench` speak nothing but the published etcd API, so they work against the
+//! real etcd as well; `util` opens files for reading only. Results go to standard output,
+//! everything else to standard error, and the exit code tells them apart (see
+//! [`ToolError::exit_code`]).
 //!
 //! Must not know: how the server is built inside.
 

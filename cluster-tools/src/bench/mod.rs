@@ -1,8 +1,8 @@
 //! `engram bench`: a closed-loop load on any server that speaks the etcd API, one workload a run.
 //!
-//! Invariants: every client waits for its answer before it sends the next request; an error is counted
-//! and never as an operation; the same seed asks for the same keys. It drives the real etcd and Engram
-//! alike, so that both sides of a comparison pay for the same client.
+//! Invariants: every client waits for its answer before it sends the next request; an error is
+//! counted and never as an operation; the same seed asks for the same keys. It drives the real etcd
+//! and Engram alike, so that both sides of a comparison pay for the same client.
 //!
 //! Must not know: which server it talks to.
 

@@ -102,7 +102,8 @@ impl Global {
     }
 }
 
-/// The end of the range that a prefix names: the prefix with its last byte below 0xff raised, or `\0`.
+/// The end of the range that a prefix names: the prefix with its last byte below 0xff raised, or
+/// `\0`.
 fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {

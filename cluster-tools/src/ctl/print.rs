@@ -1,4 +1,5 @@
-//! The formats of `-w`: `simple` (etcdctl's lines) and `json` (64-bit ids as strings, bytes as base64).
+//! The formats of `-w`: `simple` (etcdctl's lines) and `json` (64-bit ids as strings, bytes as
+//! base64).
 //!
 //! Must not know: where the values come from.
 

@@ -1,7 +1,7 @@
 //! `txn`: compares, then-requests and else-requests, one a line, parted by empty lines.
 //!
-//! The grammar is etcdctl's: `mod("key") > "0"`, `value("key") = "x"`; requests are `put`, `get` and
-//! `del` with quoted or bare words.
+//! The grammar is etcdctl's: `mod("key") > "0"`, `value("key") = "x"`; requests are `put`, `get`
+//! and `del` with quoted or bare words.
 //!
 //! Must not know: how a transaction is run.
 

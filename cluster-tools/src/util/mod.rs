@@ -17,7 +17,8 @@ use store::engine::Engine;
 
 use crate::ToolError;
 
-/// Opens the state in a member's state directory for reading alone; the binary knows which engine that is.
+/// Opens the state in a member's state directory for reading alone; the binary knows which engine
+/// that is.
 pub type OpenState = fn(&Path) -> Result<Arc<dyn Engine>, StorageError>;
 
 /// Look into a stopped member's data directory: log dump, state dump, verify.

@@ -1,7 +1,7 @@
 //! What clients did and what they were told.
 //!
-//! Invariants: values are unique in a history, so that a value names the write it came from; times are
-//! nanoseconds on one monotonic clock of the harness's process.
+//! Invariants: values are unique in a history, so that a value names the write it came from; times
+//! are nanoseconds on one monotonic clock of the harness's process.
 //!
 //! Must not know: how operations are sent.
 

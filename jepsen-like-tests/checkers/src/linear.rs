@@ -1,10 +1,11 @@
-//! Linearizability of one key's history: Wing and Gong's search with Lowe's cache of visited states.
+//! Linearizability of one key's history: Wing and Gong's search with Lowe's cache of visited
+//! states.
 //!
-//! Revisions are not looked at. A register per key is enough, since linearizability is local: a history is
-//! linearizable if each key's part is (Herlihy and Wing 1990, theorem 1).
+//! Revisions are not looked at. A register per key is enough, since linearizability is local: a
+//! history is linearizable if each key's part is (Herlihy and Wing 1990, theorem 1).
 //!
-//! Invariants: an operation without an answer may take effect at any time after it was sent, or never;
-//! the search is exhaustive within its budget.
+//! Invariants: an operation without an answer may take effect at any time after it was sent, or
+//! never; the search is exhaustive within its budget.
 //!
 //! Must not know: what the store's revisions say.
 

@@ -1,8 +1,9 @@
 //! The order that revisions claim, against what clients saw: fast, and exact about what is wrong.
 //!
-//! Given the store's own order of changes (what a watch from the beginning delivers), every answer must
-//! agree with it: an acknowledged write is there at its revision, a read shows the key as it was at the
-//! answer's revision, and no answer is older than one that had come before the request was sent.
+//! Given the store's own order of changes (what a watch from the beginning delivers), every answer
+//! must agree with it: an acknowledged write is there at its revision, a read shows the key as it
+//! was at the answer's revision, and no answer is older than one that had come before the request
+//! was sent.
 //!
 //! Must not know: where the order came from.
 

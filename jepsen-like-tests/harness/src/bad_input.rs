@@ -1,11 +1,11 @@
-//! Bad input at the gRPC door: each case with its exact answer, on Engram and on the real etcd, and with
-//! the state as it was before.
+//! Bad input at the gRPC door: each case with its exact answer, on Engram and on the real etcd, and
+//! with the state as it was before.
 //!
-//! The numbers are rows of the project's list of sixty bad inputs; rows 1 to 20 are those of the KV, lease
-//! and watch services.
+//! The numbers are rows of the project's list of sixty bad inputs; rows 1 to 20 are those of the
+//! KV, lease and watch services.
 //!
-//! Invariants: what is expected is written down here and holds for the real etcd too, but for the cases in
-//! [`OURS_ALONE`], which say why; a refused case leaves HashKV and the revision alone.
+//! Invariants: what is expected is written down here and holds for the real etcd too, but for the
+//! cases in [`OURS_ALONE`], which say why; a refused case leaves HashKV and the revision alone.
 //!
 //! Must not know: how a server decodes.
 
@@ -304,7 +304,8 @@ fn ranges_and_options(case: Add<'_>) {
     case(15, "ignore_lease with a lease", keep_lease(b"a", 77), Error(lease));
 }
 
-/// Rows 17 to 20: what both servers said on their watch streams must be equal, and hold these words.
+/// Rows 17 to 20: what both servers said on their watch streams must be equal, and hold these
+/// words.
 async fn watches(etcd: &Peer, engram: &Peer) -> Result<(u64, Vec<String>)> {
     let create = |watch_id, start_revision, key: &'static [u8], range_end: &'static [u8]| {
         WatchCreateRequest {

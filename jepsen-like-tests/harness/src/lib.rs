@@ -1,8 +1,8 @@
 //! Breaks clusters of real binaries from outside and checks what their clients saw.
 //!
-//! Invariants: it knows the servers by their sockets, their flags and their process ids alone; every run
-//! is drawn from a seed that it prints, with the command that repeats it; a fault that could not be
-//! installed fails the run instead of passing it.
+//! Invariants: it knows the servers by their sockets, their flags and their process ids alone;
+//! every run is drawn from a seed that it prints, with the command that repeats it; a fault that
+//! could not be installed fails the run instead of passing it.
 //!
 //! Must not know: any room of the store; it would then test what it shares.
 

@@ -1,10 +1,10 @@
 //! The benchmark beside the real etcd: both servers in one run, etcd's windows around ours (A/B/A).
 //!
-//! The same client program loads both, as a process of its own, so that a client's cost is no server's.
-//! Both sync each commit; etcd runs with its default flags but for the quota.
+//! The same client program loads both, as a process of its own, so that a client's cost is no
+//! server's. Both sync each commit; etcd runs with its default flags but for the quota.
 //!
-//! Invariants: a ratio is taken of windows of one run; etcd's figure is the mean of its two windows, and
-//! their spread is shown, so that a noisy machine is seen.
+//! Invariants: a ratio is taken of windows of one run; etcd's figure is the mean of its two
+//! windows, and their spread is shown, so that a noisy machine is seen.
 //!
 //! Must not know: how either server works.
 

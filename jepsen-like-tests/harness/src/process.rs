@@ -1,7 +1,7 @@
 //! Server processes: found, started, waited for, stopped, frozen and killed by their own pid.
 //!
-//! Invariants: a process ends with the value that owns it; ports are free when they are drawn; ready means
-//! that a linearizable read was answered, not that a line was printed.
+//! Invariants: a process ends with the value that owns it; ports are free when they are drawn;
+//! ready means that a linearizable read was answered, not that a line was printed.
 //!
 //! Must not know: which faults a run wants.
 

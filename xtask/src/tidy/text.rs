@@ -9,6 +9,9 @@ const FILE_LINES_MAX: usize = 1000;
 /// Characters of a line.
 pub(super) const LINE_CHARS_MAX: usize = 100;
 
+/// Characters of a text (an etcd error, say) that is not broken into lines.
+const WHOLE_TEXT_CHARS: usize = 50;
+
 /// Words of a file name that say nothing of what is in it.
 const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "manager", "misc"];
 
@@ -80,12 +83,17 @@ fn header(path: &str, text: &str, findings: &mut Findings) {
 fn width(path: &str, text: &str, findings: &mut Findings) {
     for (number, line) in text.lines().enumerate() {
         let chars = line.chars().count();
-        // An address cannot be broken.
-        if chars > LINE_CHARS_MAX && !line.contains("://") {
+        if chars > LINE_CHARS_MAX && !has_whole_text(line) {
             let message = format!("{chars} columns, {LINE_CHARS_MAX} fit");
             findings.add(Rule::LineWidth, path, number + 1, message);
         }
     }
+}
+
+/// Whether a line holds what must stay in one piece to be searched for: an address, or a long text.
+fn has_whole_text(line: &str) -> bool {
+    let text_chars = line.split('"').skip(1).step_by(2).map(|text| text.chars().count()).max();
+    line.contains("://") || text_chars.is_some_and(|chars| chars >= WHOLE_TEXT_CHARS)
 }
 
 fn left_over(path: &str, text: &str, findings: &mut Findings) {

@@ -1,9 +1,10 @@
 //! Draws requests: mostly sensible, often at an edge, sometimes wrong.
 //!
-//! Few keys, few leases and revisions near the present and the compacted one, so that requests meet.
+//! Few keys, few leases and revisions near the present and the compacted one, so that requests
+//! meet.
 //!
-//! Invariants: the same seed and the same revisions give the same requests. Leases get fixed ids and more
-//! time than a run takes, so that no clock enters the conversation.
+//! Invariants: the same seed and the same revisions give the same requests. Leases get fixed ids
+//! and more time than a run takes, so that no clock enters the conversation.
 //!
 //! Must not know: how requests are sent or compared.
 
@@ -99,7 +100,8 @@ impl Generator {
             930..938 => Step::Leases,
             938..950 => Step::KeepAlive(self.lease()),
             950..975 => self.watch(at),
-            // Compat: etcd confirms the cancel of a watch that compaction had canceled; see `MASKS`.
+            // Compat: etcd confirms the cancel of a watch that compaction had canceled; see
+            // `MASKS`.
             975..985 => Step::Cancel(
                 self.random.random_range(0..STREAMS - 1),
                 self.random.random_range(0..40),
@@ -329,8 +331,8 @@ impl Generator {
             4 => -1,
             _ => 0,
         };
-        // Compat: etcd answers no progress request on a stream that has a watch of the future, or one
-        // that was canceled for compaction; the streams that are waited for have neither.
+        // Compat: etcd answers no progress request on a stream that has a watch of the future, or
+        // one that was canceled for compaction; the streams that are waited for have neither.
         let stream =
             if choice < 2 { STREAMS - 1 } else { self.random.random_range(0..STREAMS - 1) };
         let create = WatchCreateRequest {
@@ -356,8 +358,8 @@ impl Generator {
     }
 }
 
-/// Compat: etcd 3.7.3 panics when a put keeps the value or the lease of a key that the same transaction
-/// deleted before; so no put in a transaction with a delete asks for that. See `MASKS`.
+/// Compat: etcd 3.7.3 panics when a put keeps the value or the lease of a key that the same
+/// transaction deleted before; so no put in a transaction with a delete asks for that. See `MASKS`.
 fn spare_etcd(txn: &mut TxnRequest) {
     if deletes(txn) {
         keep_nothing(txn);

@@ -1,11 +1,11 @@
 //! The differential runner: one seeded conversation held with the real etcd and with Engram.
 //!
-//! Every answer is compared when it arrives, with its error code and text; the watch streams are compared
-//! at each quiet point, and HashKV at quiet points and at the end. What is masked, and why, is listed in
-//! [`mask::MASKS`] and printed with each run.
+//! Every answer is compared when it arrives, with its error code and text; the watch streams are
+//! compared at each quiet point, and HashKV at quiet points and at the end. What is masked, and
+//! why, is listed in [`mask::MASKS`] and printed with each run.
 //!
-//! Invariants: both servers get the same requests in the same order; a request that one of them never
-//! answers ends the run as a difference.
+//! Invariants: both servers get the same requests in the same order; a request that one of them
+//! never answers ends the run as a difference.
 //!
 //! Must not know: what the right answer is; that is what the real etcd is for.
 

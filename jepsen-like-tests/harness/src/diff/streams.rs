@@ -1,7 +1,8 @@
 //! The watch streams of one server, collected in the background and read at quiet points.
 //!
-//! Invariants: what a stream delivered is kept in order and per watch; a quiet point is reached when each
-//! stream answered a progress request at or beyond the wanted revision, so nothing is under way then.
+//! Invariants: what a stream delivered is kept in order and per watch; a quiet point is reached
+//! when each stream answered a progress request at or beyond the wanted revision, so nothing is
+//! under way then.
 //!
 //! Must not know: the other server.
 
@@ -52,7 +53,8 @@ struct Collected {
 impl Stream {
     /// Opens a stream with one watch on a key that nobody writes.
     ///
-    /// Compat: etcd answers a progress request through one of the stream's watches, so there must be one.
+    /// Compat: etcd answers a progress request through one of the stream's watches, so there must
+    /// be one.
     pub(crate) async fn open(channel: Channel) -> Result<Self> {
         let (requests, outgoing) = mpsc::channel(64);
         let collected = Arc::new(Mutex::new(Collected::default()));

@@ -1,7 +1,7 @@
 //! The load: clients that read, write, swap and delete a few keys and note what they were told.
 //!
-//! Invariants: a client has one operation at a time; a value is written once; an error, whatever it says,
-//! leaves a write's outcome unknown.
+//! Invariants: a client has one operation at a time; a value is written once; an error, whatever it
+//! says, leaves a write's outcome unknown.
 //!
 //! Must not know: which fault is on.
 

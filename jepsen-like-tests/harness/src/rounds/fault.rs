@@ -45,8 +45,8 @@ impl Fault {
         ALL.get(index).copied().unwrap_or_else(|| ALL[random.random_range(0..ALL.len())])
     }
 
-    /// Installs the fault, waits until writes are acknowledged in spite of it where they can be, and ends
-    /// it; returns how long no write was acknowledged.
+    /// Installs the fault, waits until writes are acknowledged in spite of it where they can be,
+    /// and ends it; returns how long no write was acknowledged.
     pub(super) async fn strike(self, members: &mut [Member], load: &Load) -> Result<Duration> {
         let leader = leader(members).await?;
         let follower = (leader + 1) % members.len();

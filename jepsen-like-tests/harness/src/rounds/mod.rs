@@ -1,11 +1,12 @@
 //! Crash rounds: three real members under load, one fault a round, then every checker.
 //!
-//! A round: load on fresh keys, a fault, its end, more load; then quiet, and the members must agree: each
-//! acknowledged write is there, each watcher saw the store's order without gap, repeat or swap, HashKV and
-//! the state digest are equal on all members, and each key's history is linearizable.
+//! A round: load on fresh keys, a fault, its end, more load; then quiet, and the members must
+//! agree: each acknowledged write is there, each watcher saw the store's order without gap, repeat
+//! or swap, HashKV and the state digest are equal on all members, and each key's history is
+//! linearizable.
 //!
-//! Invariants: a fault happens between acknowledged writes (the load's counter is waited for, no pause);
-//! a round whose fault could not be installed is a failure.
+//! Invariants: a fault happens between acknowledged writes (the load's counter is waited for, no
+//! pause); a round whose fault could not be installed is a failure.
 //!
 //! Must not know: how a checker decides.
 
