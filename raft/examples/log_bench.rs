@@ -1,7 +1,9 @@
-//! How fast the Raft log is: entries per second, latency and entries per sync, by how many appends wait.
+//! How fast the Raft log is: entries per second, latency and entries per sync, by how many appends
+//! wait.
 //!
 //! `cargo run --release -p engram-raft --example log_bench -- DIR [SECONDS] [PAYLOAD_BYTES]
-//! [WAITING..]`. Numbers of one run compare only with numbers of the same machine and hour; ADR 1 has some.
+//! [WAITING..]`. Numbers of one run compare only with numbers of the same machine and hour; ADR 1
+//! has some.
 //!
 //! Must not know: consensus; it appends opaque entries and waits for their callbacks.
 

@@ -1,6 +1,7 @@
 //! The only bincode of this room: the vote as a member writes it for itself alone.
 //!
-//! Invariants: a version byte leads; the record around it carries the checksum. Never for what crosses nodes.
+//! Invariants: a version byte leads; the record around it carries the checksum. Never for what
+//! crosses nodes.
 //!
 //! Must not know: where the bytes lie.
 

@@ -70,8 +70,8 @@ pub fn on_thread<E: LogEntry>(
     })
 }
 
-/// Drives the log on the caller's runtime: each sync takes `sync_takes` of its time, during which more can
-/// queue up. For simulation, where a thread would make runs differ.
+/// Drives the log on the caller's runtime: each sync takes `sync_takes` of its time, during which
+/// more can queue up. For simulation, where a thread would make runs differ.
 pub async fn on_runtime<E: LogEntry>(mut driver: Driver<E>, sync_takes: Duration) {
     while !driver.is_over() {
         if driver.has_work() {

@@ -12,7 +12,8 @@ pub enum LogError {
     Io(#[from] io::Error),
     /// Bytes that had been synced are wrong or missing. The log never guesses what was there.
     #[error(
-        "raft log damaged: {file} in {directory}, offset {offset}: {what}. This member must be replaced: \
+        "raft log damaged: {file} in {directory}, offset {offset}: {what}. This \
+         member must be replaced: \
          remove it from the cluster and add a new one; a cluster of one is restored from a snapshot"
     )]
     Damaged {
@@ -28,7 +29,8 @@ pub enum LogError {
     /// The log is another member's or another cluster's.
     #[error(
         "raft log in {directory} belongs to member {found_member:x} of cluster {found_cluster:x}, \
-         this is member {member:x} of cluster {cluster:x}: check --data-dir, --name and --initial-cluster"
+         this is member {member:x} of cluster {cluster:x}: check --data-dir, --name and \
+         --initial-cluster"
     )]
     Foreign {
         /// The log's directory.

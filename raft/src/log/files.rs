@@ -1,9 +1,10 @@
 //! The files of a log directory: the seam between the log and a disk.
 //!
-//! Invariants: a file has its full length from its creation on, so that a sync never has to write a new
-//! length; names are flat. An implementation may lose what was not synced, tear it at any sector and fail at any
-//! call; the log above assumes nothing else. A failed sync is never repeated: the kernel may have dropped the
-//! pages it could not write and report success the second time.
+//! Invariants: a file has its full length from its creation on, so that a sync never has to write a
+//! new length; names are flat. An implementation may lose what was not synced, tear it at any
+//! sector and fail at any call; the log above assumes nothing else. A failed sync is never
+//! repeated: the kernel may have dropped the pages it could not write and report success the second
+//! time.
 //!
 //! Must not know: what the bytes mean.
 
@@ -23,7 +24,8 @@ pub trait LogFiles: Debug + Send + Sync {
 
     /// Makes a file of `length_bytes` zero bytes.
     ///
-    /// *Durability*: the zeros are on disk when it returns; the name is after [`Self::sync_directory`].
+    /// *Durability*: the zeros are on disk when it returns; the name is after
+    /// [`Self::sync_directory`].
     fn create(&self, name: &str, length_bytes: u64) -> io::Result<Box<dyn LogFile>>;
 
     /// Renames, over an existing file if there is one; durable after [`Self::sync_directory`].

@@ -9,7 +9,8 @@
 //!
 //! segment header (64 bytes, little endian, then zeros up to 512)
 //!   0 magic "ENGRLOG\x01"   8 format u32   12 zero u32   16 cluster id u64   24 member id u64
-//!   32 segment number u64   40 first group's sequence u64   48 chain before it u32   52 zero   60 crc32c u32
+//!   32 segment number u64   40 first group's sequence u64   48 chain before it u32
+//!   52 zero   60 crc32c u32
 //!
 //! group header (48 bytes), then the records
 //!   0 magic "GRP\x01"   4 body length u32   8 segment number u64   16 sequence u64
@@ -20,9 +21,10 @@
 //!   0 payload length u32   4 kind u8   5 crc32c of kind and payload u32   9 payload
 //! ```
 //!
-//! Invariants: a group is valid only with its own segment's number, the expected sequence and the chain of the
-//! group before, so that a recycled segment's stale groups are never read as new ones. A header can be checked on
-//! its own, so that a later group is found beyond a damaged one. Decoding any bytes returns; it never panics.
+//! Invariants: a group is valid only with its own segment's number, the expected sequence and the
+//! chain of the group before, so that a recycled segment's stale groups are never read as new ones.
+//! A header can be checked on its own, so that a later group is found beyond a damaged one.
+//! Decoding any bytes returns; it never panics.
 //!
 //! Must not know: files, Raft's rules.
 

@@ -1,8 +1,9 @@
 //! The log as the rest of the room sees it: appends that wait for one sync together, and reads.
 //!
-//! Invariants: what was appended is readable at once; callbacks are called in the order of the appends, after the
-//! sync that covers them; votes and entries go through one queue, so that none overtakes another. The first disk
-//! error is final: every later call gets it, and nothing is synced again.
+//! Invariants: what was appended is readable at once; callbacks are called in the order of the
+//! appends, after the sync that covers them; votes and entries go through one queue, so that none
+//! overtakes another. The first disk error is final: every later call gets it, and nothing is
+//! synced again.
 //!
 //! Must not know: the consensus library.
 
@@ -134,7 +135,8 @@ impl<E: LogEntry> Log<E> {
         self.queue(Pending::Vote(vote.clone()), Some(done), |state| state.vote = Some(vote))
     }
 
-    /// Notes what is committed; written with whatever comes next or when idle, with no sync of its own.
+    /// Notes what is committed; written with whatever comes next or when idle, with no sync of its
+    /// own.
     pub fn save_committed(&self, at: Position) -> io::Result<()> {
         self.queue(Pending::Committed(at), None, |state| state.committed = Some(at))
     }
@@ -191,7 +193,8 @@ impl<E: LogEntry> Log<E> {
         (front.state.purged, front.state.last())
     }
 
-    /// Entries from `from` to before `to`: as many as there are, and as fit into `bytes_max`, but at least one.
+    /// Entries from `from` to before `to`: as many as there are, and as fit into `bytes_max`, but
+    /// at least one.
     ///
     /// *Errors*: `InvalidData` when a record on disk is not sound.
     pub fn read(&self, from: u64, to: u64, bytes_max: usize) -> io::Result<Vec<E>> {

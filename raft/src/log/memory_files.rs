@@ -1,8 +1,8 @@
 //! Log files in memory that fail as disks do: for simulation and tests.
 //!
-//! Invariants: a crash keeps every synced byte; each sector written since the last sync is kept or lost by the
-//! seed, on its own; names follow the directory's last sync. Errors come at the call they were ordered for and
-//! ever after: a disk that failed once is not trusted again.
+//! Invariants: a crash keeps every synced byte; each sector written since the last sync is kept or
+//! lost by the seed, on its own; names follow the directory's last sync. Errors come at the call
+//! they were ordered for and ever after: a disk that failed once is not trusted again.
 //!
 //! Must not know: what the bytes mean.
 
@@ -37,8 +37,9 @@ struct Content {
     bytes: Vec<u8>,
     /// What sectors held at the last sync, where they were written since.
     overwritten: BTreeMap<usize, Vec<u8>>,
-    /// What sectors hold on the disk that a failed sync was to write. They read as written, later syncs take
-    /// them for clean, and a crash brings the old bytes back, unless they are written again.
+    /// What sectors hold on the disk that a failed sync was to write. They read as written, later
+    /// syncs take them for clean, and a crash brings the old bytes back, unless they are written
+    /// again.
     lost: BTreeMap<usize, Vec<u8>>,
 }
 
@@ -66,8 +67,8 @@ impl MemoryLogFiles {
         }
     }
 
-    /// What a crash now would leave to the next process, on a disk of its own: the process that still writes
-    /// here is not seen any more.
+    /// What a crash now would leave to the next process, on a disk of its own: the process that
+    /// still writes here is not seen any more.
     #[must_use]
     pub fn fork(&self, keep: impl FnMut() -> bool) -> Self {
         let left = Self { disk: Arc::new(Mutex::new(self.disk().clone())) };
@@ -81,8 +82,8 @@ impl MemoryLogFiles {
         disk.fail_from_call = Some(disk.calls + calls);
     }
 
-    /// Calls succeed again, as after a restart of the process while the machine runs on: what a failed sync lost
-    /// is still read as if it had been written.
+    /// Calls succeed again, as after a restart of the process while the machine runs on: what a
+    /// failed sync lost is still read as if it had been written.
     pub fn heal(&self) {
         self.disk().fail_from_call = None;
     }

@@ -1,8 +1,8 @@
 //! Reading a log back: what was synced is there or the log is refused; a torn tail is cut off.
 //!
-//! The rule: the first group that is not sound ends the log. If any later group says that this one had been
-//! synced, the log is damaged. Otherwise the group was under way when the process died; nobody was told that it is
-//! durable, and it is dropped.
+//! The rule: the first group that is not sound ends the log. If any later group says that this one
+//! had been synced, the log is damaged. Otherwise the group was under way when the process died;
+//! nobody was told that it is durable, and it is dropped.
 //!
 //! Invariants: reads only; any bytes are met with a result; equal bytes give an equal result.
 //!
@@ -48,7 +48,8 @@ pub(crate) struct Recovered<E> {
     /// `None` when there is no segment yet.
     pub(crate) end: Option<End>,
     pub(crate) torn: Option<TornTail>,
-    /// Where in the last segment the first group begins whose sync no group tells of; the end if there is none.
+    /// Where in the last segment the first group begins whose sync no group tells of; the end if
+    /// there is none.
     pub(crate) unproven_from: u64,
     /// Segments before the end, oldest first.
     pub(crate) segments: Vec<u64>,
@@ -79,7 +80,8 @@ pub(crate) fn recover<E: LogEntry>(
                 cursor = Some(end);
                 begun.push(number);
             }
-            // Not a segment that follows: the log ends in the one before, unless a later group disagrees.
+            // Not a segment that follows: the log ends in the one before, unless a later group
+            // disagrees.
             None => return reading.end(cursor, begun, &numbers[at..]),
         }
     }
@@ -130,7 +132,12 @@ impl<E: LogEntry> Reading<'_, E> {
             chain: header.chain,
         };
         self.groups.clear();
-        while let Some((group, found)) = sound_group(&bytes, end) {
+        while let Some((group, body)) = sound_group(&bytes, end) {
+            // What has its checksums is not torn: a later release wrote it, and cutting it would be
+            // a guess.
+            let found = records(&body).ok_or_else(|| {
+                self.damaged(&name, end.offset, "a sound group of an unknown record".to_owned())
+            })?;
             self.groups.push((end.sequence, end.offset));
             self.told = self.told.max(group.synced_sequence);
             for record in &found {
@@ -261,8 +268,8 @@ impl<E: LogEntry> Reading<'_, E> {
         Ok(Recovered { state, end: None, torn: None, unproven_from: 0, segments, beyond })
     }
 
-    /// The highest synced sequence told by headers of this segment from an offset on, among those of a
-    /// sequence at or beyond the one wanted; `None` when there is no such header.
+    /// The highest synced sequence told by headers of this segment from an offset on, among those
+    /// of a sequence at or beyond the one wanted; `None` when there is no such header.
     fn evidence(&self, segment: u64, from: u64, sequence: u64) -> Result<Option<u64>, LogError> {
         let file = self.files.open(&segment_name(segment))?;
         let bytes = read_from(&*file, from)?;
@@ -299,8 +306,8 @@ impl<E: LogEntry> Reading<'_, E> {
     }
 }
 
-/// The group at the end, if it is sound and follows.
-fn sound_group(bytes: &Bytes, end: End) -> Option<(GroupHeader, Vec<Record>)> {
+/// The header and body of the group at the end, if it is sound and follows.
+fn sound_group(bytes: &Bytes, end: End) -> Option<(GroupHeader, Bytes)> {
     let at = usize::try_from(end.offset).ok()?;
     let header = GroupHeader::decode(bytes.get(at..)?)?;
     let follows = header.segment == end.segment
@@ -310,8 +317,7 @@ fn sound_group(bytes: &Bytes, end: End) -> Option<(GroupHeader, Vec<Record>)> {
     let length = usize::try_from(header.body_bytes).ok()?;
     let stop = start.checked_add(length).filter(|stop| *stop <= bytes.len())?;
     let body = bytes.slice(start..stop);
-    let sound = follows && header.owns(&body);
-    Some((header, records(&body).filter(|_| sound)?))
+    (follows && header.owns(&body)).then_some((header, body))
 }
 
 fn read_from(file: &dyn LogFile, offset: u64) -> io::Result<Bytes> {

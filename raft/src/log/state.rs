@@ -1,7 +1,9 @@
-//! What the log holds, in memory: where each entry lies, the vote, the marks, and a bounded cache of the tail.
+//! What the log holds, in memory: where each entry lies, the vote, the marks, and a bounded cache
+//! of the tail.
 //!
-//! Invariants: entries are contiguous; the first follows the purged one; an entry that is not yet written is
-//! always cached; the cache gives up the oldest entries first and stays within its bound but for those.
+//! Invariants: entries are contiguous; the first follows the purged one; an entry that is not yet
+//! written is always cached; the cache gives up the oldest entries first and stays within its bound
+//! but for those.
 //!
 //! Must not know: files.
 

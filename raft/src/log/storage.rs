@@ -1,7 +1,7 @@
 //! openraft's log storage over the log.
 //!
-//! Invariants: every read is bounded in bytes; a vote is durable before `save_vote` returns; what `append` took is
-//! readable when it returns and reported when it is durable.
+//! Invariants: every read is bounded in bytes; a vote is durable before `save_vote` returns; what
+//! `append` took is readable when it returns and reported when it is durable.
 //!
 //! Must not know: segments.
 
@@ -33,7 +33,8 @@ use crate::types::{
     Entry, Payload, RaftLogId, TypeConfig, Vote, entry_from_message, entry_to_message, log_id,
 };
 
-/// Entries read at a time, in bytes: what one message to a peer carries at most (etcd's is 1 MiB too).
+/// Entries read at a time, in bytes: what one message to a peer carries at most (etcd's is 1 MiB
+/// too).
 const READ_BYTES_MAX: usize = 1 << 20;
 
 /// How long a sync takes when the caller's runtime drives the log.
@@ -56,7 +57,8 @@ pub struct RunningLog {
 }
 
 impl RunningLog {
-    /// Writes and syncs what waits and ends the log. Blocks until that is done, when a thread drives it.
+    /// Writes and syncs what waits and ends the log. Blocks until that is done, when a thread
+    /// drives it.
     pub fn close(&self) {
         self.log.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -216,7 +218,8 @@ impl RaftLogReader<TypeConfig> for RaftLog {
         }
         let log = self.clone();
         let checked = self.pieces(bounds(&range)).map(move |piece| {
-            // Order: read, then look at the vote: entries read under another leader are not handed out.
+            // Order: read, then look at the vote: entries read under another leader are not handed
+            // out.
             let entries = piece?;
             log.check_leader(&leader)?;
             Ok(entries)

@@ -5,7 +5,8 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// A flag that can be waited for by a thread and by a task. A notification before the wait is not lost.
+/// A flag that can be waited for by a thread and by a task. A notification before the wait is not
+/// lost.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     raised: Mutex<bool>,

@@ -1,9 +1,10 @@
 //! Writes groups into segments: one write and one sync for everything that waited.
 //!
-//! Invariants: the head of each segment repeats the vote and the marks, so that every suffix of the segments
-//! stands alone; a group is written only after the one before it; no sync is repeated after an error; a segment is
-//! given up only after the record of the purge that freed it is synced. What a crash left unproven or torn is written
-//! again or erased before anything follows it.
+//! Invariants: the head of each segment repeats the vote and the marks, so that every suffix of the
+//! segments stands alone; a group is written only after the one before it; no sync is repeated
+//! after an error; a segment is given up only after the record of the purge that freed it is
+//! synced. What a crash left unproven or torn is written again or erased before anything follows
+//! it.
 //!
 //! Must not know: who waits, nor who drives it.
 
@@ -94,9 +95,10 @@ static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 impl Writer {
     /// Takes up a log where [`super::recover::recover`] found its end; begins it when it is new.
     ///
-    /// *Durability*: what was recovered is durable on return, whatever the process before met: after a failed sync
-    /// the system may show bytes as clean that never reached the disk, so what no later group proves is written
-    /// again. A torn tail is erased, files beyond the end are removed.
+    /// *Durability*: what was recovered is durable on return, whatever the process before met:
+    /// after a failed sync the system may show bytes as clean that never reached the disk, so what
+    /// no later group proves is written again. A torn tail is erased, files beyond the end are
+    /// removed.
     pub(crate) fn open<E: LogEntry>(
         files: Arc<dyn LogFiles>,
         owner: Owner,
@@ -138,7 +140,8 @@ impl Writer {
             next_spare: 0,
             making: None,
         };
-        // A crash may have left a segment without its head; what the head repeats would go with the segments before.
+        // A crash may have left a segment without its head; what the head repeats would go with the
+        // segments before.
         if recovered.end.is_some() && writer.active.offset == ALIGNMENT_BYTES as u64 {
             writer.put_head()?;
         }
@@ -197,7 +200,8 @@ impl Writer {
         self.put_group(group)
     }
 
-    /// Gives up the segments before `first_live` (`None`: before the active one), whose purge is synced.
+    /// Gives up the segments before `first_live` (`None`: before the active one), whose purge is
+    /// synced.
     pub(crate) fn recycle(&mut self, first_live: Option<u64>) -> io::Result<()> {
         let keep_from = first_live.unwrap_or(self.active.number).min(self.active.number);
         let mut changed = false;
@@ -359,7 +363,8 @@ impl Drop for Writer {
 enum Nothing {}
 
 impl Active {
-    /// Takes up the last segment: what is not proven synced is written again, a torn tail is erased.
+    /// Takes up the last segment: what is not proven synced is written again, a torn tail is
+    /// erased.
     fn reopen<E>(files: &dyn LogFiles, end: End, recovered: &Recovered<E>) -> io::Result<Self> {
         let file = files.open(&segment_name(end.segment))?;
         let length_bytes = file.length_bytes()?;

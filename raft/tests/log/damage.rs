@@ -142,6 +142,28 @@ fn a_missing_segment_in_the_middle_is_damage() {
     assert!(matches!(Hand::open(&files).err(), Some(LogError::Damaged { .. })));
 }
 
+/// Makes `bytes` carry the checksum of what they cover, at `at`.
+fn seal(bytes: &mut [u8], covered: std::ops::Range<usize>, at: usize) {
+    let crc = crc32c::crc32c(&bytes[covered]).to_le_bytes();
+    bytes[at..at + 4].copy_from_slice(&crc);
+}
+
+#[test]
+fn a_sound_group_with_a_record_of_a_later_release_is_refused_not_cut() {
+    let (files, _) = three_groups();
+    let mut bytes = files.bytes(FIRST).expect("the segment");
+    let (group, record, end) = (1536, 1536 + 48, 1536 + GROUP_BYTES);
+    bytes[record + 4] = 99;
+    let kind_and_payload = [&[99], &bytes[record + 9..end]].concat();
+    let crc = crc32c::crc32c(&kind_and_payload).to_le_bytes();
+    bytes[record + 5..record + 9].copy_from_slice(&crc);
+    seal(&mut bytes, record..end, group + 36);
+    seal(&mut bytes, group..group + 44, group + 44);
+    files.place(FIRST, bytes);
+    let refused = Hand::open(&files).err();
+    assert!(matches!(refused, Some(LogError::Damaged { offset: 1536, .. })), "{refused:?}");
+}
+
 #[test]
 fn a_missing_first_segment_is_damage_while_nothing_was_purged() {
     let files = MemoryLogFiles::new();

@@ -1,5 +1,6 @@
-//! Power goes away between any two disk calls: within a group's write, a roll to the next segment, a recycling, or
-//! while a log that was torn is being opened. What was acknowledged is there, and the log is a prefix of its records.
+//! Power goes away between any two disk calls: within a group's write, a roll to the next segment,
+//! a recycling, or while a log that was torn is being opened. What was acknowledged is there, and
+//! the log is a prefix of its records.
 //!
 //! Must not know: openraft.
 
@@ -153,8 +154,8 @@ fn crash(files: &MemoryLogFiles, dice: &mut Dice) -> MemoryLogFiles {
     files.fork(|| dice.throw(8) < of_eight)
 }
 
-/// One life that ends after `calls` disk calls, a second that ends while the log is being opened or soon after, and
-/// a third that must find what the first two acknowledged.
+/// One life that ends after `calls` disk calls, a second that ends while the log is being opened or
+/// soon after, and a third that must find what the first two acknowledged.
 fn lives(seed: u64, calls: u64) -> bool {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let files = MemoryLogFiles::new();
