@@ -36,9 +36,8 @@ pub(crate) fn print_version() -> ExitCode {
 /// Compat: drivers of etcd binaries parse the first line.
 pub(crate) fn print_etcd_version() -> ExitCode {
     let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
-    say(&format!(
-        "etcd Version: {ETCD_VERSION}\nEngram Version: {ENGRAM_VERSION}\nOS/Arch: {system}/{machine}\n"
-    ))
+    let versions = format!("etcd Version: {ETCD_VERSION}\nEngram Version: {ENGRAM_VERSION}");
+    say(&format!("{versions}\nOS/Arch: {system}/{machine}\n"))
 }
 
 /// Refuses a command that does not exist.

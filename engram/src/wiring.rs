@@ -35,6 +35,7 @@ pub(crate) struct Life {
 
 /// Threads that serve clients. Consensus, the log and the engine have their own.
 const CLIENT_THREADS: usize = 2;
+const CONSENSUS_ENDED: &str = "consensus ended by itself: its log or state failed, see the log";
 /// How long reads that are under way in the blocking pool may hold the end up.
 const LAST_READS: Duration = Duration::from_millis(100);
 
@@ -172,7 +173,7 @@ async fn reason_to_end(
     tokio::select! {
         signal = signals.next() => Ok(signal),
         () = parent_ends(has_parent) => Ok("the parent ended"),
-        () = member.consensus().stopped() => bail!("consensus ended by itself: its log or state failed, see the log"),
+        () = member.consensus().stopped() => bail!(CONSENSUS_ENDED),
     }
 }
 

@@ -18,6 +18,7 @@ mod lease;
 mod member;
 mod metrics;
 mod publish;
+mod quota;
 mod random;
 mod rpc;
 mod tasks;

@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prost::Message as _;
-use proto::etcdserverpb::{RangeRequest, TxnRequest};
+use proto::etcdserverpb::alarm_request::AlarmAction;
+use proto::etcdserverpb::{AlarmMember, AlarmRequest, AlarmType, RangeRequest, TxnRequest};
 use proto::log::{Command, CommandHeader, MemberAttributes, command};
 use proto::spliced;
 use proto::status::EtcdError;
@@ -26,6 +27,7 @@ use crate::lease::{LeaderDoor, Leases, keep_time};
 use crate::metrics::Metrics;
 use crate::metrics::calls::Calls;
 use crate::publish::Publishing;
+use crate::quota::cost_bytes;
 use crate::random::Numbers;
 
 /// The ids in every answer's header.
@@ -238,7 +240,35 @@ impl Member {
     ///
     /// *Errors*: `RequestTooLarge` before anything happened; see `ServeError` for the rest.
     pub(crate) async fn propose(&self, request: command::Request) -> Result<Applied, ServeError> {
+        let cost_bytes = cost_bytes(&request);
+        if cost_bytes > 0 && self.is_full(cost_bytes) {
+            self.raise_no_space().await?;
+            return Err(EtcdError::NoSpace.into());
+        }
         self.propose_fenced(request, 0).await
+    }
+
+    fn is_full(&self, cost_bytes: u64) -> bool {
+        let total_bytes = self.reader.sizes().total_bytes;
+        total_bytes.saturating_add(cost_bytes) >= self.config.quota_backend_bytes
+    }
+
+    /// Tells the whole cluster, through the log, that this member has no room: all refuse writes
+    /// until somebody made room and cleared the alarm.
+    async fn raise_no_space(&self) -> Result<(), ServeError> {
+        let alarm = AlarmType::Nospace as i32;
+        let own =
+            |raised: &AlarmMember| (raised.member_id, raised.alarm) == (self.ids.member_id, alarm);
+        if self.reader.alarms().iter().any(own) {
+            return Ok(());
+        }
+        tracing::warn!(quota_bytes = self.config.quota_backend_bytes, "the quota is used up");
+        let request = AlarmRequest {
+            action: AlarmAction::Activate as i32,
+            member_id: self.ids.member_id,
+            alarm,
+        };
+        self.propose_fenced(command::Request::Alarm(request), 0).await.map(drop)
     }
 
     /// Proposes a command that takes effect only in this term; 0: in any.

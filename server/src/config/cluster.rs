@@ -28,7 +28,8 @@ impl InitialCluster {
             let (name, url) = part.split_once('=').unwrap_or((part, ""));
             if url.is_empty() {
                 return Err(ConfigError::new(format!(
-                    "invalid value {given:?} for flag -initial-cluster: empty URL given for {name:?}"
+                    "invalid value {given:?} for flag -initial-cluster: \
+                     empty URL given for {name:?}"
                 )));
             }
             by_name.entry(name.to_owned()).or_default().push(Endpoint::read(url)?);

@@ -103,7 +103,7 @@ pub const FLAGS: &[Flag] = &[
     ignored("max-wals", Unsigned, "5", "log segments are recycled"),
     ignored("memory-mlock", Bool, "false", "there is no memory-mapped database file"),
     works("quota-backend-bytes", Signed, "0",
-        "Size of the state at which writes are refused, in bytes; 0 means 2 GiB. Reported, not yet enforced."),
+        "Size of the state at which writes are refused, in bytes; 0 means 2 GiB."),
     ignored("backend-bbolt-freelist-type", Text, "map", NO_BBOLT),
     ignored("backend-batch-interval", Duration, "0s", NO_BBOLT),
     ignored("backend-batch-limit", Unsigned, "0", NO_BBOLT),
@@ -230,10 +230,10 @@ pub const FLAGS: &[Flag] = &[
 pub fn flags_page() -> String {
     let mut page = String::from(
         "# Flags of etcd 3.7 in `engram server`\n\n\
-         Generated from the table in `server/src/config/flags.rs`; a test compares them. Every flag\n\
-         is also read from its variable (`ETCD_DATA_DIR` for `--data-dir`); a flag wins over its\n\
-         variable. An ignored flag is named in one warning; a refused one stops the start unless it\n\
-         has its default value.\n\n\
+         Generated from the table in `server/src/config/flags.rs`; a test compares them.\n\
+         Every flag is also read from its variable (`ETCD_DATA_DIR` for `--data-dir`); a flag\n\
+         wins over its variable. An ignored flag is named in one warning; a refused one stops\n\
+         the start unless it has its default value.\n\n\
          | flag | default | state | note |\n|---|---|---|---|\n",
     );
     for flag in FLAGS {

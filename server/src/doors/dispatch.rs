@@ -197,7 +197,8 @@ mod tests {
     #[test]
     fn an_oversized_message_is_told_as_grpc_go_tells_it() {
         let tonics = Status::out_of_range(
-            "Error, decoded message length too large: found 9000 bytes, the limit is: 2097152 bytes",
+            "Error, decoded message length too large: \
+             found 9000 bytes, the limit is: 2097152 bytes",
         );
         let headers = tonics.into_http::<Body>().into_parts().0.headers;
         assert_eq!(

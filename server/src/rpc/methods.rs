@@ -80,40 +80,47 @@ const fn row(service: Service, name: &'static str, call_type: CallType, state: S
     Method { service, name, call_type, state }
 }
 
-const UNSERVED: &str = "server/tests/doors.rs: unserved_rpcs_answer_unimplemented";
+const UNSERVED: &str = "doors: unserved_rpcs_answer_unimplemented";
 
 /// Every RPC.
 #[rustfmt::skip]
 pub(crate) const METHODS: &[Method] = &[
-    row(Service::Kv, "Range", Unary, Works("server/tests/kv.rs")),
-    row(Service::Kv, "RangeStream", ServerStream, Works("server/tests/kv.rs: a_range_stream_merges_to_the_range")),
-    row(Service::Kv, "Put", Unary, Works("server/tests/kv.rs")),
-    row(Service::Kv, "DeleteRange", Unary, Works("server/tests/kv.rs")),
-    row(Service::Kv, "Txn", Unary, Works("server/tests/kv.rs")),
-    row(Service::Kv, "Compact", Unary, Works("server/tests/kv.rs: compaction_hides_old_revisions")),
-    row(Service::Watch, "Watch", BidiStream, Works("server/tests/watch.rs")),
-    row(Service::Lease, "LeaseGrant", Unary, Works("server/tests/lease.rs")),
-    row(Service::Lease, "LeaseRevoke", Unary, Works("server/tests/lease.rs")),
-    row(Service::Lease, "LeaseKeepAlive", BidiStream, Works("server/tests/lease.rs")),
-    row(Service::Lease, "LeaseTimeToLive", Unary, Works("server/tests/lease.rs")),
-    row(Service::Lease, "LeaseLeases", Unary, Works("server/tests/lease.rs")),
+    row(Service::Kv, "Range", Unary, Works("kv")),
+    row(Service::Kv, "RangeStream", ServerStream, Works("kv: a_range_stream_merges_to_the_range")),
+    row(Service::Kv, "Put", Unary, Works("kv")),
+    row(Service::Kv, "DeleteRange", Unary, Works("kv")),
+    row(Service::Kv, "Txn", Unary, Works("kv")),
+    row(Service::Kv, "Compact", Unary, Works("kv: compaction_hides_old_revisions")),
+    row(Service::Watch, "Watch", BidiStream, Works("watch")),
+    row(Service::Lease, "LeaseGrant", Unary, Works("lease")),
+    row(Service::Lease, "LeaseRevoke", Unary, Works("lease")),
+    row(Service::Lease, "LeaseKeepAlive", BidiStream, Works("lease")),
+    row(Service::Lease, "LeaseTimeToLive", Unary, Works("lease")),
+    row(Service::Lease, "LeaseLeases", Unary, Works("lease")),
     row(Service::Cluster, "MemberAdd", Unary, Missing),
     row(Service::Cluster, "MemberRemove", Unary, Missing),
     row(Service::Cluster, "MemberUpdate", Unary, Missing),
-    row(Service::Cluster, "MemberList", Unary, Works("server/tests/maintenance.rs: the_member_list_names_this_member")),
+    row(Service::Cluster, "MemberList", Unary,
+        Works("maintenance: the_member_list_names_this_member")),
     row(Service::Cluster, "MemberPromote", Unary, Missing),
-    row(Service::Maintenance, "Alarm", Unary, Partly("NOSPACE is not raised by itself: the quota is not enforced", "server/tests/maintenance.rs: alarms_are_set_listed_and_cleared")),
-    row(Service::Maintenance, "Status", Unary, Works("server/tests/maintenance.rs: status_tells_what_clients_parse")),
-    row(Service::Maintenance, "Defragment", Unary, Works("server/tests/maintenance.rs: defragment_has_no_header")),
-    row(Service::Maintenance, "Hash", Unary, Partly("a hash of our own state, comparable between members of Engram only", "server/tests/maintenance.rs: hashes_answer")),
-    row(Service::Maintenance, "HashKV", Unary, Works("server/tests/maintenance.rs: hashes_answer")),
+    row(Service::Maintenance, "Alarm", Unary,
+        Works("maintenance: alarms_are_set_listed_and_cleared")),
+    row(Service::Maintenance, "Status", Unary,
+        Works("maintenance: status_tells_what_clients_parse")),
+    row(Service::Maintenance, "Defragment", Unary, Works("maintenance: defragment_has_no_header")),
+    row(Service::Maintenance, "Hash", Unary,
+        Partly("a hash of our own files: members may differ", "maintenance: hashes_answer")),
+    row(Service::Maintenance, "HashKV", Unary, Works("maintenance: hashes_answer")),
     row(Service::Maintenance, "Snapshot", ServerStream, Missing),
-    row(Service::Maintenance, "MoveLeader", Unary, Works("server/tests/maintenance.rs: a_lone_leader_cannot_move_its_office")),
+    row(Service::Maintenance, "MoveLeader", Unary,
+        Works("maintenance: a_lone_leader_cannot_move_its_office")),
     row(Service::Maintenance, "Downgrade", Unary, Missing),
     row(Service::Auth, "AuthEnable", Unary, Missing),
     row(Service::Auth, "AuthDisable", Unary, Missing),
-    row(Service::Auth, "AuthStatus", Unary, Partly("always answers that authentication is off", UNSERVED)),
-    row(Service::Auth, "Authenticate", Unary, Partly("always answers that authentication is not enabled", UNSERVED)),
+    row(Service::Auth, "AuthStatus", Unary,
+        Partly("always answers that authentication is off", UNSERVED)),
+    row(Service::Auth, "Authenticate", Unary,
+        Partly("always answers that authentication is not enabled", UNSERVED)),
     row(Service::Auth, "UserAdd", Unary, Missing),
     row(Service::Auth, "UserGet", Unary, Missing),
     row(Service::Auth, "UserList", Unary, Missing),
@@ -134,16 +141,17 @@ pub(crate) const METHODS: &[Method] = &[
     row(Service::Election, "Leader", Unary, Missing),
     row(Service::Election, "Observe", ServerStream, Missing),
     row(Service::Election, "Resign", Unary, Missing),
-    row(Service::Health, "Check", Unary, Works("server/tests/doors.rs: health_is_told_over_grpc")),
-    row(Service::Health, "Watch", ServerStream, Works("server/tests/doors.rs: health_is_told_over_grpc")),
+    row(Service::Health, "Check", Unary, Works("doors: health_is_told_over_grpc")),
+    row(Service::Health, "Watch", ServerStream, Works("doors: health_is_told_over_grpc")),
 ];
 
 /// The page `docs/compatibility/etcd.md`.
 pub fn etcd_page() -> String {
     let mut page = String::from(
         "# RPCs of etcd 3.7 in Engram\n\n\
-         Generated from the table in `server/src/rpc/methods.rs`; a test compares them and another\n\
-         holds the table against the service descriptors. A missing RPC answers `UNIMPLEMENTED`.\n\n\
+         Generated from the table in `server/src/rpc/methods.rs`; a test compares them and\n\
+         another holds the table against the service descriptors. A missing RPC answers\n\
+         `UNIMPLEMENTED`. Tests are named by their module in `server/tests/services/`.\n\n\
          | service | RPC | state | what is missing | shown by |\n|---|---|---|---|---|\n",
     );
     for method in METHODS {

@@ -1,8 +1,6 @@
 //! Members in this process, over memory engines, memory logs and a memory network, with real client
 //! ports: what a test sees is what any etcd client sees.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of it")]
-
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -24,41 +22,41 @@ use store::engine::MemoryEngines;
 use tonic::transport::Channel;
 
 /// Long enough for a loaded machine; nothing waits this long when things work.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One member with its client port.
-pub struct Node {
-    pub member: Arc<Member>,
-    pub address: String,
-    pub channel: Channel,
+pub(crate) struct Node {
+    pub(crate) member: Arc<Member>,
+    pub(crate) address: String,
+    pub(crate) channel: Channel,
 }
 
 impl Node {
-    pub fn kv(&self) -> KvClient<Channel> {
+    pub(crate) fn kv(&self) -> KvClient<Channel> {
         KvClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX)
     }
 
-    pub fn lease(&self) -> LeaseClient<Channel> {
+    pub(crate) fn lease(&self) -> LeaseClient<Channel> {
         LeaseClient::new(self.channel.clone())
     }
 
-    pub fn watch(&self) -> WatchClient<Channel> {
+    pub(crate) fn watch(&self) -> WatchClient<Channel> {
         WatchClient::new(self.channel.clone())
     }
 
-    pub fn maintenance(&self) -> MaintenanceClient<Channel> {
+    pub(crate) fn maintenance(&self) -> MaintenanceClient<Channel> {
         MaintenanceClient::new(self.channel.clone())
     }
 
-    pub fn cluster(&self) -> ClusterClient<Channel> {
+    pub(crate) fn cluster(&self) -> ClusterClient<Channel> {
         ClusterClient::new(self.channel.clone())
     }
 
-    pub async fn put(&self, key: &str, value: &str) -> i64 {
+    pub(crate) async fn put(&self, key: &str, value: &str) -> i64 {
         self.put_with_lease(key, value, 0).await
     }
 
-    pub async fn put_with_lease(&self, key: &str, value: &str, lease: i64) -> i64 {
+    pub(crate) async fn put_with_lease(&self, key: &str, value: &str, lease: i64) -> i64 {
         let request = pb::PutRequest {
             key: key.to_owned().into(),
             value: value.to_owned().into(),
@@ -69,7 +67,7 @@ impl Node {
         answer.header.expect("a header").revision
     }
 
-    pub async fn get(&self, key: &str) -> Option<String> {
+    pub(crate) async fn get(&self, key: &str) -> Option<String> {
         let request = pb::RangeRequest { key: key.to_owned().into(), ..Default::default() };
         let answer = self.kv().range(request).await.expect("a range is answered").into_inner();
         let kv = answer.kvs.into_iter().next()?;
@@ -78,18 +76,18 @@ impl Node {
 }
 
 /// One member alone, ready.
-pub async fn one() -> Node {
+pub(crate) async fn one() -> Node {
     one_with("").await
 }
 
 /// One member alone with more flags, ready.
-pub async fn one_with(flags: &str) -> Node {
+pub(crate) async fn one_with(flags: &str) -> Node {
     let mut nodes = cluster_with(1, flags).await;
     nodes.remove(0)
 }
 
 /// Several members, ready.
-pub async fn cluster(size: usize) -> Vec<Node> {
+pub(crate) async fn cluster(size: usize) -> Vec<Node> {
     cluster_with(size, "").await
 }
 
@@ -144,7 +142,10 @@ async fn serve(member: Arc<Member>) -> Node {
 }
 
 /// Asks again until the answer is there.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    ask: impl Fn() -> F,
+) -> T {
     let deadline = Instant::now() + PATIENCE;
     let mut pause = tokio::time::interval(Duration::from_millis(5));
     loop {
@@ -157,7 +158,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl 
 }
 
 /// One HTTP/1.1 request; the code and the body.
-pub async fn http(address: &str, method: &str, path: &str) -> (u16, String) {
+pub(crate) async fn http(address: &str, method: &str, path: &str) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("the port is open");
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

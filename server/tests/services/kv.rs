@@ -1,9 +1,7 @@
 //! The KV service as a client sees it.
 
-mod support;
-
+use crate::support::{Node, one, one_with};
 use proto::etcdserverpb as pb;
-use support::{Node, one, one_with};
 use tonic::{Code, Status};
 
 fn put(key: &str, value: &str) -> pb::PutRequest {

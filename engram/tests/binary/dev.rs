@@ -1,11 +1,9 @@
 //! `engram dev` as a person meets it.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Process, free_ports, run};
 use rustix::process::Signal;
-use support::{Process, free_ports, run};
 
 const END_WITHIN: Duration = Duration::from_millis(1500);
 
@@ -76,7 +74,7 @@ async fn children_end_when_their_parent_is_killed() {
             pause.tick().await;
         }
     };
-    tokio::time::timeout(support::PATIENCE, all_closed).await.expect("the member ends");
+    tokio::time::timeout(crate::support::PATIENCE, all_closed).await.expect("the member ends");
 }
 
 #[tokio::test]

@@ -1,11 +1,9 @@
 //! The Lease service as a client sees it, alone and in a cluster.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Node, PATIENCE, cluster, eventually, one};
 use proto::etcdserverpb as pb;
-use support::{Node, PATIENCE, cluster, eventually, one};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 

@@ -1,10 +1,8 @@
 //! The Watch service as a client sees it.
 
-mod support;
-
+use crate::support::{Node, PATIENCE, one, one_with};
 use pb::watch_request::RequestUnion;
 use proto::etcdserverpb as pb;
-use support::{Node, PATIENCE, one, one_with};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};

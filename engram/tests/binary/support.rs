@@ -1,7 +1,5 @@
 //! The binary as a process, and plain clients of it.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of it")]
-
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -18,10 +16,10 @@ use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
 /// Long enough for a loaded machine; nothing waits this long when things work.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A client port whose next one is free too, and the same 100 and 200 higher.
-pub fn free_ports() -> u16 {
+pub(crate) fn free_ports() -> u16 {
     // Each test process begins elsewhere; within one, no port is given twice.
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = 20_000 + (std::process::id() % 300) as u16 * 100;
@@ -35,12 +33,12 @@ pub fn free_ports() -> u16 {
 }
 
 /// A running `engram`.
-pub struct Process {
-    pub child: Child,
-    pub port: u16,
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) port: u16,
 }
 
-pub fn command(program: &Path, words: &[&str]) -> Command {
+pub(crate) fn command(program: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(program);
     command
         .args(words)
@@ -52,12 +50,12 @@ pub fn command(program: &Path, words: &[&str]) -> Command {
     command
 }
 
-pub fn engram() -> &'static Path {
+pub(crate) fn engram() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_engram"))
 }
 
 /// Runs to the end: exit code, standard output, standard error.
-pub async fn run(words: &[&str]) -> (i32, String, String) {
+pub(crate) async fn run(words: &[&str]) -> (i32, String, String) {
     let output = command(engram(), words).output().await.expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
@@ -65,7 +63,7 @@ pub async fn run(words: &[&str]) -> (i32, String, String) {
 
 impl Process {
     /// `engram dev` with one member; the ready text has been read.
-    pub async fn dev(data_dir: &Path, port: u16, more: &[&str]) -> (Self, String) {
+    pub(crate) async fn dev(data_dir: &Path, port: u16, more: &[&str]) -> (Self, String) {
         let (data_dir, client_port) = (data_dir.display().to_string(), port.to_string());
         let mut words = vec!["dev", "--data-dir", &data_dir, "--client-port", &client_port];
         words.extend_from_slice(more);
@@ -76,7 +74,7 @@ impl Process {
     }
 
     /// `engram server` (or what is called so) alone; it is ready.
-    pub async fn server(program: &Path, first: &[&str], data_dir: &Path, port: u16) -> Self {
+    pub(crate) async fn server(program: &Path, first: &[&str], data_dir: &Path, port: u16) -> Self {
         let peer = format!("http://127.0.0.1:{}", port + 1);
         let client = format!("http://127.0.0.1:{port}");
         let flags = [
@@ -95,30 +93,30 @@ impl Process {
         Process { child, port }
     }
 
-    pub async fn channel(&self) -> Channel {
+    pub(crate) async fn channel(&self) -> Channel {
         let url = format!("http://127.0.0.1:{}", self.port);
         Channel::from_shared(url).expect("a URL").connect().await.expect("the port is open")
     }
 
-    pub async fn kv(&self) -> KvClient<Channel> {
+    pub(crate) async fn kv(&self) -> KvClient<Channel> {
         KvClient::new(self.channel().await)
     }
 
-    pub async fn lease(&self) -> LeaseClient<Channel> {
+    pub(crate) async fn lease(&self) -> LeaseClient<Channel> {
         LeaseClient::new(self.channel().await)
     }
 
-    pub async fn watch(&self) -> WatchClient<Channel> {
+    pub(crate) async fn watch(&self) -> WatchClient<Channel> {
         WatchClient::new(self.channel().await)
     }
 
-    pub async fn put(&self, key: &str, value: &str) {
+    pub(crate) async fn put(&self, key: &str, value: &str) {
         let (key, value) = (key.to_owned().into(), value.to_owned().into());
         let request = pb::PutRequest { key, value, ..Default::default() };
         self.kv().await.put(request).await.expect("accepted");
     }
 
-    pub async fn get(&self, key: &str) -> Option<String> {
+    pub(crate) async fn get(&self, key: &str) -> Option<String> {
         let request = pb::RangeRequest { key: key.to_owned().into(), ..Default::default() };
         let answer = self.kv().await.range(request).await.expect("answered").into_inner();
         let kv = answer.kvs.into_iter().next()?;
@@ -126,21 +124,21 @@ impl Process {
     }
 
     /// The cluster's and the member's id.
-    pub async fn ids(&self) -> (u64, u64) {
+    pub(crate) async fn ids(&self) -> (u64, u64) {
         let request = pb::RangeRequest { key: "a".into(), ..Default::default() };
         let answer = self.kv().await.range(request).await.expect("answered").into_inner();
         let header = answer.header.expect("a header");
         (header.cluster_id, header.member_id)
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let id = self.child.id().expect("it runs");
         let pid = Pid::from_raw(i32::try_from(id).expect("a pid")).expect("a pid");
         kill_process(pid, signal).expect("it can be signalled");
     }
 
     /// Asks it to end; how it ended and how long that took.
-    pub async fn end(&mut self, signal: Signal) -> (ExitStatus, Duration) {
+    pub(crate) async fn end(&mut self, signal: Signal) -> (ExitStatus, Duration) {
         let began = Instant::now();
         self.signal(signal);
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
@@ -148,7 +146,7 @@ impl Process {
     }
 
     /// Ends it as a power cut does.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.child.kill().await.expect("it can be killed");
     }
 }

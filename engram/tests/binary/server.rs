@@ -1,14 +1,14 @@
 //! `engram server` as a driver of etcd binaries meets it.
 
-mod support;
-
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{Process, command, engram, free_ports, run};
+use futures::stream::{self, StreamExt as _};
 use proto::etcdserverpb as pb;
 use rustix::process::Signal;
-use support::{Process, command, engram, free_ports, run};
 use tokio::sync::Mutex;
 
 const END_WITHIN: Duration = Duration::from_millis(1500);
@@ -35,19 +35,11 @@ async fn everything_acknowledged_is_there_after_a_kill() {
             pb::WatchCreateRequest { key: "k0".into(), start_revision: 2, ..Default::default() },
         )),
     };
-    let requests = futures_of(watched);
+    let requests = stream::once(ready(watched)).chain(stream::pending());
     let mut answers = server.watch().await.watch(requests).await.expect("opened").into_inner();
     assert!(answers.message().await.expect("no error").expect("an answer").created);
     let events = answers.message().await.expect("no error").expect("an answer").events;
     assert_eq!(events[0].kv.as_ref().expect("a value").mod_revision, 2, "the past is there");
-}
-
-/// A stream of one request that stays open.
-fn futures_of(
-    request: pb::WatchRequest,
-) -> impl tokio_stream::Stream<Item = pb::WatchRequest> + Send + 'static {
-    use tokio_stream::StreamExt as _;
-    tokio_stream::once(request).chain(tokio_stream::pending())
 }
 
 #[tokio::test]

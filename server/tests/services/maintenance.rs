@@ -1,9 +1,7 @@
 //! The Maintenance and Cluster services as a client sees them.
 
-mod support;
-
+use crate::support::one;
 use proto::etcdserverpb as pb;
-use support::one;
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,16 +44,40 @@ async fn alarms_are_set_listed_and_cleared() {
     let refused = node.kv().put(put.clone()).await.expect_err("no space");
     let text = "etcdserver: mvcc: database space exceeded";
     assert_eq!((refused.code(), refused.message()), (Code::ResourceExhausted, text));
-    let (code, body) = support::http(&node.address, "GET", "/health").await;
+    let (code, body) = crate::support::http(&node.address, "GET", "/health").await;
     assert_eq!(
         (code, body.as_str()),
         (503, "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}\n")
     );
-    assert_eq!(support::http(&node.address, "GET", "/health?exclude=NOSPACE").await.0, 200);
+    assert_eq!(crate::support::http(&node.address, "GET", "/health?exclude=NOSPACE").await.0, 200);
     let status = node.maintenance().status(pb::StatusRequest {}).await.expect("told").into_inner();
     assert_eq!(status.errors, ["memberID:7 alarm:NOSPACE"]);
     node.maintenance().alarm(ask(Deactivate)).await.expect("cleared");
     node.kv().put(put).await.expect("writes go on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_member_raises_the_alarm_and_still_deletes() {
+    let node = crate::support::one_with("--quota-backend-bytes 30000").await;
+    let put =
+        pb::PutRequest { key: "a".into(), value: "x".repeat(1000).into(), ..Default::default() };
+    let mut refused = None;
+    for _ in 0..100 {
+        if let Err(error) = node.kv().put(put.clone()).await {
+            refused = Some(error);
+            break;
+        }
+    }
+    let refused = refused.expect("the quota is used up");
+    let text = "etcdserver: mvcc: database space exceeded";
+    assert_eq!((refused.code(), refused.message()), (Code::ResourceExhausted, text));
+    let alarms = node.maintenance().alarm(pb::AlarmRequest::default()).await.expect("listed");
+    let told = (node.member.ids().member_id, pb::AlarmType::Nospace as i32);
+    let alarms = alarms.into_inner().alarms;
+    assert_eq!(alarms.iter().map(|a| (a.member_id, a.alarm)).collect::<Vec<_>>(), [told]);
+    let delete = pb::DeleteRangeRequest { key: "a".into(), ..Default::default() };
+    let deleted = node.kv().delete_range(delete).await.expect("still works").into_inner().deleted;
+    assert_eq!(deleted, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,8 +116,8 @@ async fn a_lone_leader_cannot_move_its_office() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_moves_to_the_named_member() {
-    let nodes = support::cluster(3).await;
-    let leader = support::eventually("a leader", || async {
+    let nodes = crate::support::cluster(3).await;
+    let leader = crate::support::eventually("a leader", || async {
         nodes.iter().find(|node| node.member.leadership().is_leader)
     })
     .await;
