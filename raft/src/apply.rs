@@ -1,8 +1,8 @@
 //! Applies committed entries to the store: one after the other, each exactly once.
 //!
 //! Order: commit, store, publisher, then the replies; asserted where it happens.
-//! Invariants: one owner of the store; the applied position rises by one entry at a time or jumps by
-//! an install; nothing is answered that the publisher has not heard.
+//! Invariants: one owner of the store; the applied position rises by one entry at a time or jumps
+//! by an install; nothing is answered that the publisher has not heard.
 //! Must not know: how entries are committed or stored.
 
 use std::sync::Arc;
@@ -126,8 +126,8 @@ impl Applier {
         let claims = self.waiters.claim(batch);
         let answers = if claims.wants_answers() { Answers::Materialise } else { Answers::Skip };
         let applied = self.store.apply(log_id, batch, answers)?;
-        // Order: the store holds the batch before anyone hears of it, and watchers hear of it before
-        // its proposer does.
+        // Order: the store holds the batch before anyone hears of it, and watchers hear of it
+        // before its proposer does.
         self.publisher.publish(&applied);
         self.applied_to(log_id);
         self.counters.commands.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);

@@ -5,8 +5,8 @@
 //! travels together. There is no timer and no fixed count.
 //!
 //! Invariants: an admitted command ends in exactly one of: applied, certainly not accepted (its
-//! waiter hears so), outcome unknown. Lease revokes go first, since a full queue must not keep leases
-//! alive.
+//! waiter hears so), outcome unknown. Lease revokes go first, since a full queue must not keep
+//! leases alive.
 //! Must not know: what commands say, beyond which of them are revokes.
 
 use std::collections::VecDeque;

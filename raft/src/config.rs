@@ -37,7 +37,8 @@ pub enum Bootstrap {
 pub struct Timing {
     /// Interval of the leader's heartbeats, in milliseconds (etcd: 100).
     pub heartbeat_ms: u64,
-    /// How long a follower waits for the leader before it seeks election, in milliseconds (etcd: 1000).
+    /// How long a follower waits for the leader before it seeks election, in milliseconds (etcd:
+    /// 1000).
     pub election_ms: u64,
 }
 
@@ -50,8 +51,8 @@ impl Default for Timing {
 impl Timing {
     /// The shortest wait of a follower after a leader's lease, in milliseconds.
     ///
-    /// openraft adds the drawn wait to the lease, which is the longest wait: a dead leader is replaced
-    /// after 1.1 to 1.4 election timeouts, where etcd takes one to two.
+    /// openraft adds the drawn wait to the lease, which is the longest wait: a dead leader is
+    /// replaced after 1.1 to 1.4 election timeouts, where etcd takes one to two.
     pub(crate) fn election_wait_min_ms(self) -> u64 {
         (self.election_ms * 2 / 5).max(self.heartbeat_ms + 1)
     }
@@ -84,7 +85,8 @@ impl Timing {
 pub struct Retention {
     /// State is flushed when this many bytes of entries were applied since the last flush.
     pub flush_bytes: u64,
-    /// State is flushed when entries were applied and this much time has passed since the last flush.
+    /// State is flushed when entries were applied and this much time has passed since the last
+    /// flush.
     pub flush_interval: Duration,
     /// Entries kept below the flushed state for followers that lag, in number.
     pub keep_entries: u64,

@@ -1,7 +1,7 @@
 //! The handle on one member's consensus: propose, read, lead, leave.
 //!
-//! Invariants: what is returned from [`Consensus::propose`] is applied on this member; an error says
-//! whether the command may still take effect; every wait ends by a deadline.
+//! Invariants: what is returned from [`Consensus::propose`] is applied on this member; an error
+//! says whether the command may still take effect; every wait ends by a deadline.
 //! Must not know: what commands mean, who asks.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! What can go wrong in this room, by who can do something about it.
 //!
-//! Invariant: a caller can always tell "certainly not accepted" from "outcome unknown"; nothing that
-//! may have been committed is ever reported as refused.
+//! Invariant: a caller can always tell "certainly not accepted" from "outcome unknown"; nothing
+//! that may have been committed is ever reported as refused.
 //! Must not know: gRPC. The door maps [`EtcdError`] to the wire.
 
 use proto::status::EtcdError;

@@ -1,7 +1,7 @@
 //! What this member does when a peer calls.
 //!
-//! Invariants: no call is handled before cluster, receiver and sender's data directory were checked;
-//! a command taken from a peer is never handed on.
+//! Invariants: no call is handled before cluster, receiver and sender's data directory were
+//! checked; a command taken from a peer is never handed on.
 //! Must not know: how calls arrive.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::consensus::Core;
 use crate::convert;
 use crate::errors::{PeerError, ProposeError, ReadIndexError};
 use crate::machine::SnapshotData;
-use crate::peer::PeerHandler;
+use crate::peer::{Answer, Answers, PeerHandler};
 use crate::read_index;
 use crate::snapshot;
 use crate::types::{Runtime, TypeConfig, Vote};
@@ -337,7 +337,7 @@ impl PeerHandler for Handler {
     fn append(
         &self,
         requests: BoxStream<'static, peer::AppendRequest>,
-    ) -> BoxFuture<'_, Result<BoxStream<'static, AppendAnswer>, PeerError>> {
+    ) -> Answer<'_, Answers<peer::AppendResponse>> {
         self.handle_append(requests).boxed()
     }
 
@@ -345,59 +345,41 @@ impl PeerHandler for Handler {
         self.handle_heartbeat(request).boxed()
     }
 
-    fn vote(
-        &self,
-        request: peer::VoteRequest,
-    ) -> BoxFuture<'_, Result<peer::VoteResponse, PeerError>> {
+    fn vote(&self, request: peer::VoteRequest) -> Answer<'_, peer::VoteResponse> {
         self.handle_vote(request, false).boxed()
     }
 
-    fn pre_vote(
-        &self,
-        request: peer::VoteRequest,
-    ) -> BoxFuture<'_, Result<peer::VoteResponse, PeerError>> {
+    fn pre_vote(&self, request: peer::VoteRequest) -> Answer<'_, peer::VoteResponse> {
         self.handle_vote(request, true).boxed()
     }
 
     fn snapshot(
         &self,
         chunks: BoxStream<'static, peer::SnapshotChunk>,
-    ) -> BoxFuture<'_, Result<peer::SnapshotResponse, PeerError>> {
+    ) -> Answer<'_, peer::SnapshotResponse> {
         self.handle_snapshot(chunks).boxed()
     }
 
     fn transfer_leader(
         &self,
         request: peer::TransferLeaderRequest,
-    ) -> BoxFuture<'_, Result<peer::TransferLeaderResponse, PeerError>> {
+    ) -> Answer<'_, peer::TransferLeaderResponse> {
         self.handle_transfer(request).boxed()
     }
 
-    fn propose(
-        &self,
-        request: peer::ProposeRequest,
-    ) -> BoxFuture<'_, Result<peer::ProposeResponse, PeerError>> {
+    fn propose(&self, request: peer::ProposeRequest) -> Answer<'_, peer::ProposeResponse> {
         self.handle_propose(request).boxed()
     }
 
-    fn read_index(
-        &self,
-        request: peer::ReadIndexRequest,
-    ) -> BoxFuture<'_, Result<peer::ReadIndexResponse, PeerError>> {
+    fn read_index(&self, request: peer::ReadIndexRequest) -> Answer<'_, peer::ReadIndexResponse> {
         self.handle_read_index(request).boxed()
     }
 
-    fn ask_leader(
-        &self,
-        request: peer::AskLeaderRequest,
-    ) -> BoxFuture<'_, Result<peer::AskLeaderResponse, PeerError>> {
+    fn ask_leader(&self, request: peer::AskLeaderRequest) -> Answer<'_, peer::AskLeaderResponse> {
         self.handle_ask(request).boxed()
     }
 
-    fn hello(
-        &self,
-        request: peer::HelloRequest,
-    ) -> BoxFuture<'_, Result<peer::HelloResponse, PeerError>> {
+    fn hello(&self, request: peer::HelloRequest) -> Answer<'_, peer::HelloResponse> {
         async move { Ok(self.handle_hello(&request)) }.boxed()
     }
 }

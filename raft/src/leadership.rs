@@ -4,7 +4,8 @@
 //! it within the lease, a follower names a leader only while it hears from it. openraft's isolated
 //! leader does not step down by itself, so its own state is no proof.
 //!
-//! Must not know: who asks (keep-alive, expiry, status, health, metrics, reads and proposals all do).
+//! Must not know: who asks (keep-alive, expiry, status, health, metrics, reads and proposals all
+//! do).
 
 use std::time::Duration;
 
@@ -77,8 +78,8 @@ fn is_acknowledged(metrics: &Metrics, lease: Duration) -> bool {
     acked.is_some_and(|at| at.elapsed() < lease)
 }
 
-/// Keeps `changes` at the derived leadership: looks when the core reports and, because proofs expire
-/// in silence, once each `interval`. Ends with the core.
+/// Keeps `changes` at the derived leadership: looks when the core reports and, because proofs
+/// expire in silence, once each `interval`. Ends with the core.
 pub(crate) async fn observe(
     mut metrics: MetricsWatch,
     contact: std::sync::Arc<Contact>,
@@ -90,9 +91,8 @@ pub(crate) async fn observe(
     loop {
         let now = derive(&metrics.borrow_watched(), &contact, timing);
         changes.send_if_modified(|before| std::mem::replace(before, now) != now);
-        match tokio::time::timeout(interval, metrics.changed()).await {
-            Ok(Err(_)) => break,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_)) = tokio::time::timeout(interval, metrics.changed()).await {
+            break;
         }
     }
     changes.send_modify(|last| *last = Leadership { leader: None, is_leader: false, ..*last });

@@ -3,11 +3,11 @@
 //!
 //! The way of a command: [`Consensus::propose`] → the batcher joins what waits into one entry → the
 //! core appends and replicates it → a quorum stores it → the apply task gives it to the store, then
-//! to the [`Publisher`], and only then the proposer is answered. A follower hands its commands to the
-//! leader in one hop and answers from its own applying.
+//! to the [`Publisher`], and only then the proposer is answered. A follower hands its commands to
+//! the leader in one hop and answers from its own applying.
 //!
-//! Invariants: openraft's types stay behind [`Consensus`]; nothing here blocks the runtime that beats
-//! hearts; every wait has a deadline and every queue a bound (`limits`).
+//! Invariants: openraft's types stay behind [`Consensus`]; nothing here blocks the runtime that
+//! beats hearts; every wait has a deadline and every queue a bound (`limits`).
 //! Must not know: clients, watches, what a key is.
 
 mod admission;
@@ -54,7 +54,7 @@ pub use membership_change::MemberChange;
 pub use memory_network::MemoryNetwork;
 pub use metrics::RaftMetrics;
 pub use parts::{Parts, Publisher, RuntimeChoice};
-pub use peer::{Lane, LeaderCalls, PeerAddress, PeerHandler, Transport};
+pub use peer::{Answer, Answers, Lane, LeaderCalls, PeerAddress, PeerHandler, Transport};
 
 /// openraft over this system's types and state machine.
 pub(crate) type Raft = openraft::Raft<types::TypeConfig, machine::Machine>;

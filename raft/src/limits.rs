@@ -1,7 +1,7 @@
 //! Every bound of this room in one place.
 //!
-//! Invariant: nothing in the room grows with the load alone; each queue, message and cache names its
-//! limit here, and limits that depend on each other are tied below.
+//! Invariant: nothing in the room grows with the load alone; each queue, message and cache names
+//! its limit here, and limits that depend on each other are tied below.
 //! Must not know: flags and their defaults (those belong to `server`).
 
 use std::time::Duration;

@@ -107,8 +107,9 @@ impl LocalIdentity {
         self.known.lock().marks.get(&member.0).copied()
     }
 
-    /// The header of a call to `member`. It names the data directory that is meant, if that is known:
-    /// a wiped member must not take part under its old id, neither when it calls nor when called.
+    /// The header of a call to `member`. It names the data directory that is meant, if that is
+    /// known: a wiped member must not take part under its old id, neither when it calls nor when
+    /// called.
     pub(crate) fn header_to(&self, member: MemberId) -> PeerHeader {
         let to = self.known_mark(member);
         PeerHeader {
@@ -141,7 +142,8 @@ impl LocalIdentity {
         self.check_mark(expected, mark_of(expected, &answer.identity)?)
     }
 
-    /// Checks the header of a call that was received, and remembers a sender seen for the first time.
+    /// Checks the header of a call that was received, and remembers a sender seen for the first
+    /// time.
     ///
     /// *Errors*: [`PeerError::Identity`]: the call must not be handled.
     pub(crate) fn check(&self, header: Option<&PeerHeader>) -> Result<MemberId, PeerError> {

@@ -1,8 +1,8 @@
 //! The store as openraft's state machine.
 //!
 //! openraft's "snapshot" is, here, the flushed state: building one flushes and notes how far that
-//! reaches, which is what the log may be cut to. The files are only made when a follower needs them,
-//! so that position and membership are read from the finished checkpoint.
+//! reaches, which is what the log may be cut to. The files are only made when a follower needs
+//! them, so that position and membership are read from the finished checkpoint.
 //!
 //! Invariants: the position reported for a snapshot is durable; a storage error stops the member.
 //! Must not know: what entries say, how snapshots travel.

@@ -50,8 +50,8 @@ pub(crate) fn encode_membership(membership: &Membership) -> Bytes {
     Bytes::from(message.encode_to_vec())
 }
 
-/// Reads what [`encode_membership`] wrote. `None`: the bytes are no membership, or a voter of it has
-/// no node.
+/// Reads what [`encode_membership`] wrote. `None`: the bytes are no membership, or a voter of it
+/// has no node.
 pub(crate) fn decode_membership(bytes: &Bytes) -> Option<Membership> {
     let message = MembershipMessage::decode(bytes.clone()).ok()?;
     let nodes: BTreeMap<u64, PeerNode> = message

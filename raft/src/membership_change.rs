@@ -1,8 +1,8 @@
 //! Who joins, votes and leaves: one step at a time, each a single entry.
 //!
 //! Invariants: one voter more or less per entry, and only on top of a committed membership and a
-//! committed entry of the leader's own term; a change is refused when it would leave fewer voters in
-//! reach than decide; ids are never used twice (the caller makes them with `added_member_id`).
+//! committed entry of the leader's own term; a change is refused when it would leave fewer voters
+//! in reach than decide; ids are never used twice (the caller makes them with `added_member_id`).
 //! Must not know: names and client URLs, which are a command of the store.
 
 use std::collections::{BTreeMap, BTreeSet};

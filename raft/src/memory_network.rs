@@ -1,7 +1,8 @@
 //! A network in memory, whose links can be cut one way or both: for tests and simulation.
 //!
 //! Invariants: a call over a cut link fails at once or, when the cut comes while it is under way,
-//! has no answer; streams end when their link is cut. Nothing is delayed, lost in part or reordered.
+//! has no answer; streams end when their link is cut. Nothing is delayed, lost in part or
+//! reordered.
 //! Must not know: what a call says.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use futures::future::{BoxFuture, FutureExt as _};
+use futures::future::FutureExt as _;
 use futures::stream::{self, BoxStream};
 use parking_lot::Mutex;
 use proto::peer;
@@ -17,7 +18,7 @@ use store::MemberId;
 use tokio::sync::watch;
 
 use crate::errors::PeerError;
-use crate::peer::{Lane, PeerAddress, PeerHandler, Transport};
+use crate::peer::{Answer, Answers, Lane, PeerAddress, PeerHandler, Transport};
 
 /// The network. Clones share it.
 #[derive(Clone)]
@@ -180,7 +181,7 @@ macro_rules! forward {
         fn $name(
             &self,
             request: peer::$request,
-        ) -> BoxFuture<'_, Result<peer::$response, PeerError>> {
+        ) -> Answer<'_, peer::$response> {
             self.call(|peer| async move { peer.$name(request).await }).boxed()
         }
     )*};
@@ -201,8 +202,7 @@ impl PeerHandler for Link {
     fn append(
         &self,
         requests: BoxStream<'static, peer::AppendRequest>,
-    ) -> BoxFuture<'_, Result<BoxStream<'static, Result<peer::AppendResponse, PeerError>>, PeerError>>
-    {
+    ) -> Answer<'_, Answers<peer::AppendResponse>> {
         let requests = self.until_broken(requests);
         let call = self.call(|peer| async move { peer.append(requests).await });
         async move {
@@ -217,7 +217,7 @@ impl PeerHandler for Link {
     fn snapshot(
         &self,
         chunks: BoxStream<'static, peer::SnapshotChunk>,
-    ) -> BoxFuture<'_, Result<peer::SnapshotResponse, PeerError>> {
+    ) -> Answer<'_, peer::SnapshotResponse> {
         let chunks = self.until_broken(chunks);
         self.call(|peer| async move { peer.snapshot(chunks).await }).boxed()
     }

@@ -44,7 +44,8 @@ pub struct RaftMetrics {
     pub sync_total_ns: u64,
     /// On a leader: index up to which each other member has the log.
     pub replicated_index: BTreeMap<MemberId, u64>,
-    /// Whether the consensus core runs. It does not after a storage error, and the process must end.
+    /// Whether the consensus core runs. It does not after a storage error, and the process must
+    /// end.
     pub is_running: bool,
 }
 

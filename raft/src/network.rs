@@ -100,8 +100,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The header of a call. Before the first call the peer is asked for its data directory, so that
-    /// every call names it.
+    /// The header of a call. Before the first call the peer is asked for its data directory, so
+    /// that every call names it.
     async fn header(&self) -> Result<Option<peer::PeerHeader>, RPCError<TypeConfig>> {
         let target = MemberId(self.target);
         if self.identity.known_mark(target).is_none() {
@@ -158,8 +158,9 @@ impl Client {
         RaftBoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>,
         RPCError<TypeConfig>,
     > {
-        // Order: openraft waits out its pause for an unreachable peer while it makes the request, so
-        // the request comes before the call, or a refused connection would be retried without end.
+        // Order: openraft waits out its pause for an unreachable peer while it makes the request,
+        // so the request comes before the call, or a refused connection would be retried without
+        // end.
         let Some(first) = input.next().await else { return Ok(stream::empty().boxed()) };
         let header = self.header().await?;
         let window = Window::default();

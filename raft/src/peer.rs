@@ -16,6 +16,12 @@ use store::MemberId;
 
 use crate::errors::PeerError;
 
+/// The answer to a call, when it comes.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, PeerError>>;
+
+/// The answers to a stream of requests, in their order.
+pub type Answers<T> = BoxStream<'static, Result<T, PeerError>>;
+
 /// Which of a peer's connections a call takes, so that none waits behind another's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
@@ -54,61 +60,40 @@ pub trait PeerHandler: Send + Sync {
     fn append(
         &self,
         requests: BoxStream<'static, peer::AppendRequest>,
-    ) -> BoxFuture<'_, Result<BoxStream<'static, Result<peer::AppendResponse, PeerError>>, PeerError>>;
+    ) -> Answer<'_, Answers<peer::AppendResponse>>;
 
     /// One append without a stream.
-    fn heartbeat(
-        &self,
-        request: peer::AppendRequest,
-    ) -> BoxFuture<'_, Result<peer::AppendResponse, PeerError>>;
+    fn heartbeat(&self, request: peer::AppendRequest) -> Answer<'_, peer::AppendResponse>;
 
     /// Asks for a vote.
-    fn vote(
-        &self,
-        request: peer::VoteRequest,
-    ) -> BoxFuture<'_, Result<peer::VoteResponse, PeerError>>;
+    fn vote(&self, request: peer::VoteRequest) -> Answer<'_, peer::VoteResponse>;
 
     /// Asks whether a vote would be granted, without any effect.
-    fn pre_vote(
-        &self,
-        request: peer::VoteRequest,
-    ) -> BoxFuture<'_, Result<peer::VoteResponse, PeerError>>;
+    fn pre_vote(&self, request: peer::VoteRequest) -> Answer<'_, peer::VoteResponse>;
 
     /// Sends a whole snapshot; answered when it is installed.
     fn snapshot(
         &self,
         chunks: BoxStream<'static, peer::SnapshotChunk>,
-    ) -> BoxFuture<'_, Result<peer::SnapshotResponse, PeerError>>;
+    ) -> Answer<'_, peer::SnapshotResponse>;
 
     /// Tells the peer that the leader gives its office up.
     fn transfer_leader(
         &self,
         request: peer::TransferLeaderRequest,
-    ) -> BoxFuture<'_, Result<peer::TransferLeaderResponse, PeerError>>;
+    ) -> Answer<'_, peer::TransferLeaderResponse>;
 
     /// Hands a command to the leader. Answered when it is applied there.
-    fn propose(
-        &self,
-        request: peer::ProposeRequest,
-    ) -> BoxFuture<'_, Result<peer::ProposeResponse, PeerError>>;
+    fn propose(&self, request: peer::ProposeRequest) -> Answer<'_, peer::ProposeResponse>;
 
     /// Asks the leader how far a read must have applied.
-    fn read_index(
-        &self,
-        request: peer::ReadIndexRequest,
-    ) -> BoxFuture<'_, Result<peer::ReadIndexResponse, PeerError>>;
+    fn read_index(&self, request: peer::ReadIndexRequest) -> Answer<'_, peer::ReadIndexResponse>;
 
     /// Asks the leader what only it can answer.
-    fn ask_leader(
-        &self,
-        request: peer::AskLeaderRequest,
-    ) -> BoxFuture<'_, Result<peer::AskLeaderResponse, PeerError>>;
+    fn ask_leader(&self, request: peer::AskLeaderRequest) -> Answer<'_, peer::AskLeaderResponse>;
 
     /// Asks who the peer is and what it knows about the asker.
-    fn hello(
-        &self,
-        request: peer::HelloRequest,
-    ) -> BoxFuture<'_, Result<peer::HelloResponse, PeerError>>;
+    fn hello(&self, request: peer::HelloRequest) -> Answer<'_, peer::HelloResponse>;
 }
 
 /// Answers calls that only a leader can answer, of which this room knows nothing (leases, members).

@@ -1,7 +1,7 @@
 //! Linearizable reads: one confirmation of the leadership for all that wait.
 //!
-//! A round begins with everyone who waits at that moment; whoever comes later waits for the next, as
-//! a result may only serve reads that arrived before it was asked for (etcd #20418).
+//! A round begins with everyone who waits at that moment; whoever comes later waits for the next,
+//! as a result may only serve reads that arrived before it was asked for (etcd #20418).
 //!
 //! Must not know: what is read.
 

@@ -24,7 +24,8 @@ impl RaftThread {
         std::thread::Builder::new().name("engram-raft".to_owned()).spawn(move || {
             // An error means that the owner is gone: a stop as well.
             drop(runtime.block_on(stopped));
-            // Tasks that are left (connections of peers) are dropped; a blocked disk is not waited for.
+            // Tasks that are left (connections of peers) are dropped; a blocked disk is not waited
+            // for.
             runtime.shutdown_background();
             let _owner_is_gone = end.send(());
         })?;

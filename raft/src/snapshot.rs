@@ -53,7 +53,8 @@ pub(crate) async fn chunks(
     });
     let begin = stream::iter([part(Part::Begin(begin))]);
     let end = stream::iter([part(Part::End(peer::SnapshotEnd { total_bytes }))]);
-    // A piece that cannot be read ends the data early: the total does not fit, and all is discarded.
+    // A piece that cannot be read ends the data early: the total does not fit, and all is
+    // discarded.
     let data = data.scan((), |(), piece| async move { piece.ok() });
     Ok(begin.chain(data).chain(end).boxed())
 }

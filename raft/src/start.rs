@@ -1,8 +1,8 @@
 //! How a member comes to life: identity, state, log, core, tasks.
 //!
 //! Invariants: a member without data asks its peers before it founds a cluster, and before its own
-//! port opens; every founding member writes the same first entry; nothing is served before the state
-//! is opened.
+//! port opens; every founding member writes the same first entry; nothing is served before the
+//! state is opened.
 //! Must not know: which parts it is given.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -42,8 +42,8 @@ use crate::{Raft, limits};
 impl Consensus {
     /// Starts a member, from its data or anew.
     ///
-    /// On return the state is open and peers may call [`Consensus::peer_handler`]; there need not be
-    /// a leader yet.
+    /// On return the state is open and peers may call [`Consensus::peer_handler`]; there need not
+    /// be a leader yet.
     ///
     /// *Errors*: [`StartError`]; nothing keeps running.
     pub async fn start(
@@ -89,12 +89,11 @@ async fn start_in_scope(
     };
     let state = open_state(&parts, blocking).await?;
     let (log, running_log) = open_log(&identity, &parts, config.log_limits, blocking).await?;
-    let under_way = SnapshotsUnderWay::default();
     let network = Network {
         transport: Arc::clone(&parts.transport),
         identity: Arc::clone(&identity),
         digests: Arc::clone(&state.digests),
-        under_way: under_way.clone(),
+        under_way: state.snapshots_under_way.clone(),
     };
     let local = LocalSnapshot::new(state.reader.clone(), parts.snapshot_dir.clone(), blocking);
     let machine = Machine::new(state.apply.clone(), state.flusher.clone(), local);
@@ -103,9 +102,9 @@ async fn start_in_scope(
     let raft = Raft::new(id, raft_config, network, log, machine).await;
     let raft = raft.map_err(|error| StartError::Consensus(error.to_string()))?;
     found_cluster(&config, &raft).await?;
-    let core = assemble(config, parts, identity, state, raft, running_log, under_way, blocking);
-    let reader = core.1;
-    Ok((Consensus { core: core.0 }, reader))
+    let reader = state.reader.clone();
+    let core = assemble(config, parts, identity, state, raft, running_log);
+    Ok((Consensus { core }, reader))
 }
 
 /// The opened state and those who work on it.
@@ -117,6 +116,8 @@ struct State {
     waiters: Waiters,
     digests: Arc<Digests>,
     counters: Arc<ApplyCounters>,
+    snapshots_under_way: SnapshotsUnderWay,
+    blocking: Blocking,
 }
 
 async fn open_state(parts: &Parts, blocking: Blocking) -> Result<State, StartError> {
@@ -143,7 +144,17 @@ async fn open_state(parts: &Parts, blocking: Blocking) -> Result<State, StartErr
         RuntimeChoice::Caller => ApplyTask::inline(applier),
     };
     let flusher = Flusher::new(apply.clone(), engine, blocking);
-    Ok(State { reader, apply, applied, flusher, waiters, digests, counters })
+    Ok(State {
+        reader,
+        apply,
+        applied,
+        flusher,
+        waiters,
+        digests,
+        counters,
+        snapshots_under_way: SnapshotsUnderWay::default(),
+        blocking,
+    })
 }
 
 /// Reads the log back, which takes a while when it is long, and starts what drives it.
@@ -175,8 +186,8 @@ fn core_config(config: &MemberConfig) -> Result<openraft::Config, StartError> {
         election_timeout_max: election_max,
         // A member that cannot win must not raise the term and unseat a healthy leader.
         enable_pre_vote: Some(true),
-        // A leader cut off from its quorum pauses its heartbeats, so that those who still hear it can
-        // elect another.
+        // A leader cut off from its quorum pauses its heartbeats, so that those who still hear it
+        // can elect another.
         quorum_loss_probe_interval: Some(2 * election_max),
         // A restarted leader stands for election like everyone.
         enable_leader_restore: Some(false),
@@ -220,11 +231,9 @@ fn assemble(
     state: State,
     raft: Raft,
     log: RunningLog,
-    snapshots_under_way: SnapshotsUnderWay,
-    blocking: Blocking,
-) -> (Arc<Core>, Reader) {
+) -> Arc<Core> {
     let admission = Admission::default();
-    let batcher = Batcher::new(admission.clone(), state.waiters.clone(), state.reader.clone());
+    let batcher = Batcher::new(admission.clone(), state.waiters.clone(), state.reader);
     let contact = Arc::new(Contact::default());
     let (leadership_sender, leadership_changes) = watch::channel(Leadership::default());
     let observe = leadership::observe(
@@ -254,9 +263,9 @@ fn assemble(
         flusher: state.flusher,
         contact,
         leadership_changes,
-        snapshots_under_way,
+        snapshots_under_way: state.snapshots_under_way,
         receiving: tokio::sync::Mutex::new(()),
-        blocking,
+        blocking: state.blocking,
         runtime: tokio::runtime::Handle::current(),
         leader_calls: OnceLock::new(),
         stopping: AtomicBool::new(false),
@@ -268,7 +277,7 @@ fn assemble(
     tokio::spawn(batcher.run(raft));
     tokio::spawn(core.read_index.clone().run(Arc::clone(&core)));
     tokio::spawn(retention::run(Arc::clone(&core)));
-    (core, state.reader)
+    core
 }
 
 /// Reads the identity of the data directory, or makes one after asking the peers.

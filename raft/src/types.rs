@@ -1,8 +1,8 @@
 //! The types openraft is instantiated with, and their translation to the messages that cross nodes.
 //!
-//! Invariants: one leader per term (`leader_id_std`), as etcd's clients read `raft_term`; a batch is
-//! encoded once, where it is proposed, and the same bytes are stored, sent and digested; what crosses
-//! nodes or outlives a release is a message of `proto::log`, never serde.
+//! Invariants: one leader per term (`leader_id_std`), as etcd's clients read `raft_term`; a batch
+//! is encoded once, where it is proposed, and the same bytes are stored, sent and digested; what
+//! crosses nodes or outlives a release is a message of `proto::log`, never serde.
 //! Must not know: files, sockets, the store.
 
 use std::fmt;
@@ -204,8 +204,8 @@ pub fn entry_to_message(entry: &Entry) -> log::Entry {
     }
 }
 
-/// The entry a message stands for. `None` when it has no payload this release knows, or a membership
-/// it cannot read: a newer member wrote it, and this one must not guess.
+/// The entry a message stands for. `None` when it has no payload this release knows, or a
+/// membership it cannot read: a newer member wrote it, and this one must not guess.
 pub fn entry_from_message(message: log::Entry) -> Option<Entry> {
     use log::entry::Payload as Message;
     let payload = match message.payload? {

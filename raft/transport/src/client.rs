@@ -9,11 +9,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::future::{BoxFuture, FutureExt as _};
+use futures::future::FutureExt as _;
 use futures::stream::{BoxStream, Stream, StreamExt as _};
 use parking_lot::Mutex;
 use proto::peer;
-use raft::{Lane, PeerAddress, PeerError, PeerHandler, Transport};
+use raft::{Answer, Answers, Lane, PeerAddress, PeerHandler, Transport};
 use services::peer::peer_client::PeerClient;
 use tonic::transport::{Channel, Endpoint};
 
@@ -88,7 +88,7 @@ macro_rules! call {
         fn $name(
             &self,
             request: peer::$request,
-        ) -> BoxFuture<'_, Result<peer::$response, PeerError>> {
+        ) -> Answer<'_, peer::$response> {
             let mut client = self.client.clone();
             async move {
                 let response = client.$name(request).await;
@@ -114,8 +114,7 @@ impl PeerHandler for Peer {
     fn append(
         &self,
         requests: BoxStream<'static, peer::AppendRequest>,
-    ) -> BoxFuture<'_, Result<BoxStream<'static, Result<peer::AppendResponse, PeerError>>, PeerError>>
-    {
+    ) -> Answer<'_, Answers<peer::AppendResponse>> {
         let mut client = self.client.clone();
         async move {
             let response =
@@ -129,7 +128,7 @@ impl PeerHandler for Peer {
     fn snapshot(
         &self,
         chunks: BoxStream<'static, peer::SnapshotChunk>,
-    ) -> BoxFuture<'_, Result<peer::SnapshotResponse, PeerError>> {
+    ) -> Answer<'_, peer::SnapshotResponse> {
         let mut client = self.client.clone();
         async move {
             let response = client.snapshot(Messages(chunks)).await;

@@ -4,8 +4,6 @@
 //! Time passes only while everybody waits, so a test takes milliseconds and `eventually` may be
 //! generous.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of it")]
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +22,9 @@ use tokio::time::Instant;
 
 /// What a member's publisher heard.
 #[derive(Default)]
-pub struct Heard {
-    pub revisions: Mutex<Vec<i64>>,
-    pub installs: Mutex<Vec<i64>>,
+pub(crate) struct Heard {
+    pub(crate) revisions: Mutex<Vec<i64>>,
+    pub(crate) installs: Mutex<Vec<i64>>,
 }
 
 impl Publisher for Heard {
@@ -40,24 +38,24 @@ impl Publisher for Heard {
 }
 
 /// One member: what outlives its process, and the process.
-pub struct Node {
-    pub id: MemberId,
-    pub config: MemberConfig,
-    pub engines: MemoryEngines,
-    pub files: MemoryLogFiles,
-    pub heard: Arc<Heard>,
-    pub running: Option<(Consensus, Reader)>,
+pub(crate) struct Node {
+    pub(crate) id: MemberId,
+    pub(crate) config: MemberConfig,
+    pub(crate) engines: MemoryEngines,
+    pub(crate) files: MemoryLogFiles,
+    pub(crate) heard: Arc<Heard>,
+    pub(crate) running: Option<(Consensus, Reader)>,
     starts: u64,
 }
 
-pub struct Cluster {
-    pub network: MemoryNetwork,
-    pub nodes: Vec<Node>,
+pub(crate) struct Cluster {
+    pub(crate) network: MemoryNetwork,
+    pub(crate) nodes: Vec<Node>,
 }
 
 impl Cluster {
     /// Members that have not started.
-    pub fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         let names: Vec<String> = (0..size).map(|number| format!("m{number}")).collect();
         let member = |name: &String| InitialMember {
             name: name.clone(),
@@ -88,20 +86,20 @@ impl Cluster {
     }
 
     /// Members that run, with a leader.
-    pub async fn started(size: usize) -> Self {
+    pub(crate) async fn started(size: usize) -> Self {
         let mut cluster = Self::new(size);
         cluster.start_all().await;
         cluster.leader().await;
         cluster
     }
 
-    pub async fn start_all(&mut self) {
+    pub(crate) async fn start_all(&mut self) {
         for number in 0..self.nodes.len() {
             self.start(number).await.expect("the member starts");
         }
     }
 
-    pub async fn start(&mut self, number: usize) -> Result<(), StartError> {
+    pub(crate) async fn start(&mut self, number: usize) -> Result<(), StartError> {
         let network = self.network.clone();
         let node = &mut self.nodes[number];
         node.starts += 1;
@@ -123,7 +121,7 @@ impl Cluster {
     }
 
     /// Ends a member without a word, and loses what was not flushed.
-    pub async fn kill(&mut self, number: usize) {
+    pub(crate) async fn kill(&mut self, number: usize) {
         let node = &mut self.nodes[number];
         self.network.detach(node.id);
         node.engines.crash();
@@ -133,27 +131,27 @@ impl Cluster {
     }
 
     /// Ends a member cleanly.
-    pub async fn stop(&mut self, number: usize) {
+    pub(crate) async fn stop(&mut self, number: usize) {
         let node = &mut self.nodes[number];
         let (consensus, _) = node.running.take().expect("the member runs");
         consensus.shutdown().await;
         self.network.detach(node.id);
     }
 
-    pub fn consensus(&self, number: usize) -> &Consensus {
+    pub(crate) fn consensus(&self, number: usize) -> &Consensus {
         &self.nodes[number].running.as_ref().expect("the member runs").0
     }
 
-    pub fn reader(&self, number: usize) -> &Reader {
+    pub(crate) fn reader(&self, number: usize) -> &Reader {
         &self.nodes[number].running.as_ref().expect("the member runs").1
     }
 
-    pub fn running(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn running(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.nodes.len()).filter(|number| self.nodes[*number].running.is_some())
     }
 
     /// The number of the member that leads, once one does.
-    pub async fn leader(&self) -> usize {
+    pub(crate) async fn leader(&self) -> usize {
         eventually("a leader", || {
             self.running().find(|number| self.consensus(*number).leadership().is_leader)
         })
@@ -161,30 +159,35 @@ impl Cluster {
     }
 
     /// A member that does not lead.
-    pub async fn follower(&self) -> usize {
+    pub(crate) async fn follower(&self) -> usize {
         let leader = self.leader().await;
         self.running().find(|number| *number != leader).expect("there are others")
     }
 
-    pub fn isolate(&self, number: usize) {
+    pub(crate) fn isolate(&self, number: usize) {
         let others = self.nodes.iter().map(|node| node.id);
         let id = self.nodes[number].id;
         self.network.isolate(id, others.filter(|other| *other != id));
     }
 
-    pub async fn put(&self, number: usize, key: &str, value: &str) -> Result<i64, ProposeError> {
+    pub(crate) async fn put(
+        &self,
+        number: usize,
+        key: &str,
+        value: &str,
+    ) -> Result<i64, ProposeError> {
         let outcome = self.consensus(number).propose(put(key, value)).await?;
         Ok(put_revision(&outcome))
     }
 
     /// A linearizable read.
-    pub async fn get(&self, number: usize, key: &str) -> Option<String> {
+    pub(crate) async fn get(&self, number: usize, key: &str) -> Option<String> {
         self.consensus(number).read_index().await.expect("a quorum confirms the read");
         get(self.reader(number), key)
     }
 
     /// Waits until all running members have applied as much, and compares their states.
-    pub async fn assert_alike(&self) {
+    pub(crate) async fn assert_alike(&self) {
         let digests = eventually("members alike", || {
             let mut states: Vec<_> =
                 self.running().map(|number| self.reader(number).digest_at_applied()).collect();
@@ -201,7 +204,7 @@ impl Cluster {
 }
 
 /// Polls until there is something, for a minute of the paused clock.
-pub async fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = poll() {
@@ -213,11 +216,11 @@ pub async fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T
 }
 
 /// Lets the paused clock run on: nothing waits in real time.
-pub async fn passes(virtual_time: Duration) {
+pub(crate) async fn passes(virtual_time: Duration) {
     tokio::time::sleep(virtual_time).await;
 }
 
-pub fn put(key: &str, value: &str) -> Command {
+pub(crate) fn put(key: &str, value: &str) -> Command {
     let request = PutRequest {
         key: key.to_owned().into(),
         value: value.to_owned().into(),
@@ -226,12 +229,12 @@ pub fn put(key: &str, value: &str) -> Command {
     Command { header: None, request: Some(command::Request::Put(request)) }
 }
 
-pub fn put_revision(outcome: &Outcome) -> i64 {
+pub(crate) fn put_revision(outcome: &Outcome) -> i64 {
     assert!(matches!(outcome.result, Ok(Response::Put(_))), "{outcome:?}");
     outcome.revision.0
 }
 
-pub fn get(reader: &Reader, key: &str) -> Option<String> {
+pub(crate) fn get(reader: &Reader, key: &str) -> Option<String> {
     use prost::Message as _;
     let request = RangeRequest { key: key.to_owned().into(), ..Default::default() };
     let response = reader.range(&request).expect("the read is served");

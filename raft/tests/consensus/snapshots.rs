@@ -1,10 +1,8 @@
 //! A member that is too far behind for the log is brought up by a snapshot.
 
-mod cluster;
-
 use std::time::Duration;
 
-use cluster::{Cluster, eventually, put};
+use crate::cluster::{Cluster, eventually, passes, put};
 
 /// Members that flush and cut early, so that a short absence is already too long for the log.
 async fn forgetful(size: usize) -> Cluster {
@@ -26,7 +24,7 @@ async fn write_until_cut(cluster: &Cluster, leader: usize, beyond: u64) {
         cluster.put(leader, &format!("key{number}"), "some value").await.expect("accepted");
         number += 1;
         if number % 50 == 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            passes(Duration::from_millis(50)).await;
         }
     }
 }

@@ -1,10 +1,8 @@
 //! Members join, are promoted and leave while the cluster serves.
 
-mod cluster;
-
 use std::time::Duration;
 
-use cluster::{Cluster, eventually};
+use crate::cluster::{Cluster, eventually, passes};
 use engram_raft::{Bootstrap, InitialMember, MemberChange, MembershipError, added_member_id};
 
 /// Prepares one more member, told that the cluster exists; it is not part of it yet.
@@ -43,7 +41,7 @@ async fn a_learner_catches_up_is_promoted_and_can_lead() {
     cluster.start(number).await.expect("the newcomer starts");
     assert_eq!(cluster.consensus(number).ids().1, id);
     eventually("a learner that caught up", || {
-        (cluster::get(cluster.reader(number), "key").as_deref() == Some("19")).then_some(())
+        (crate::cluster::get(cluster.reader(number), "key").as_deref() == Some("19")).then_some(())
     })
     .await;
     assert!(consensus.members().iter().any(|member| member.id == id && member.is_learner));
@@ -93,7 +91,7 @@ async fn changes_that_would_end_the_quorum_are_refused() {
     let dead = cluster.follower().await;
     let alive = (0..3).find(|number| *number != leader && *number != dead).expect("a third");
     cluster.kill(dead).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    passes(Duration::from_secs(5)).await;
     let consensus = cluster.consensus(leader).clone();
     // Of four, three must decide, and only two are there.
     let added = MemberChange::AddVoter {

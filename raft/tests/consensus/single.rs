@@ -1,8 +1,6 @@
 //! One member alone: it leads at once, keeps what it answered, and comes back as it was.
 
-mod cluster;
-
-use cluster::{Cluster, eventually};
+use crate::cluster::{Cluster, eventually};
 
 #[tokio::test(start_paused = true)]
 async fn a_sole_voter_leads_at_once_and_answers() {
@@ -37,12 +35,12 @@ async fn a_stopped_member_has_flushed_and_refuses_later_proposals() {
     let consensus = cluster.consensus(0).clone();
     cluster.stop(0).await;
     assert_eq!(
-        consensus.propose(cluster::put("late", "")).await,
+        consensus.propose(crate::cluster::put("late", "")).await,
         Err(engram_raft::ProposeError::Stopped)
     );
     cluster.nodes[0].engines.crash();
     cluster.start(0).await.expect("the member starts again");
-    assert_eq!(cluster::get(cluster.reader(0), "key").as_deref(), Some("value"));
+    assert_eq!(crate::cluster::get(cluster.reader(0), "key").as_deref(), Some("value"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +49,7 @@ async fn many_proposals_at_once_share_entries() {
     let before = cluster.consensus(0).metrics();
     let proposals = (0..1000).map(|number| {
         let consensus = cluster.consensus(0).clone();
-        async move { consensus.propose(cluster::put(&format!("k{number}"), "v")).await }
+        async move { consensus.propose(crate::cluster::put(&format!("k{number}"), "v")).await }
     });
     let outcomes = futures::future::join_all(proposals).await;
     assert!(outcomes.iter().all(Result::is_ok));

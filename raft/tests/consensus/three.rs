@@ -1,10 +1,8 @@
 //! Three members: election, forwarding, linearizable reads, failures, transfer.
 
-mod cluster;
-
 use std::time::Duration;
 
-use cluster::{Cluster, eventually, put};
+use crate::cluster::{Cluster, eventually, passes, put};
 use engram_raft::{ProposeError, ReadIndexError, TransferError};
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -34,7 +32,7 @@ async fn any_member_takes_proposals_and_reads_its_own_writes() {
             let value = format!("{round}-{number}");
             cluster.put(number, "key", &value).await.expect("accepted");
             // Read your write: without any further round.
-            assert_eq!(cluster::get(cluster.reader(number), "key"), Some(value.clone()));
+            assert_eq!(crate::cluster::get(cluster.reader(number), "key"), Some(value.clone()));
             let other = (number + 1) % 3;
             assert_eq!(cluster.get(other, "key").await, Some(value));
         }
@@ -109,7 +107,7 @@ async fn an_isolated_followers_term_does_not_grow() {
     let follower = cluster.follower().await;
     let term = cluster.consensus(follower).leadership().term;
     cluster.isolate(follower);
-    cluster::passes(Duration::from_secs(60)).await;
+    passes(Duration::from_secs(60)).await;
     assert_eq!(cluster.consensus(follower).leadership().term, term);
     assert_eq!(cluster.consensus(follower).leadership().leader, None);
     cluster.network.mend_all();

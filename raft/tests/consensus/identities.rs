@@ -1,10 +1,8 @@
 //! Who may take part: wiped members, second copies and foreign clusters may not.
 
-mod cluster;
-
 use std::time::Duration;
 
-use cluster::Cluster;
+use crate::cluster::{Cluster, passes};
 use engram_raft::StartError;
 use engram_raft::log::MemoryLogFiles;
 use store::engine::MemoryEngines;
@@ -39,7 +37,7 @@ async fn a_wiped_member_that_starts_unseen_gets_no_votes_and_gives_none() {
     cluster.isolate(wiped);
     cluster.start(wiped).await.expect("it starts");
     cluster.network.mend_all();
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    passes(Duration::from_secs(20)).await;
     assert!(cluster.consensus(leader).leadership().is_leader);
     assert_eq!(cluster.consensus(wiped).leadership().leader, None);
     assert_eq!(cluster.reader(wiped).revision().0, 1);
@@ -54,7 +52,7 @@ async fn members_of_clusters_with_another_token_do_not_hear_each_other() {
     let leader = cluster.leader().await;
     assert_ne!(leader, 2);
     cluster.put(leader, "key", "value").await.expect("accepted");
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    passes(Duration::from_secs(20)).await;
     assert_eq!(cluster.consensus(2).leadership().leader, None);
     assert!(cluster.consensus(leader).leadership().is_leader);
 }
