@@ -70,7 +70,7 @@ fn main() -> Result<(), Failure> {
     let directory = PathBuf::from(arguments.next().unwrap_or_else(|| ".".to_owned()));
     let seconds: u64 = arguments.next().map_or(Ok(3), |text| text.parse())?;
     let payload_bytes: usize = arguments.next().map_or(Ok(256), |text| text.parse())?;
-    println!("appends waiting | entries/s | p50 us | p99 us | entries/sync");
+    println!("appends waiting | entries/s | p50 us | p99 us | max us | entries/sync");
     let mut rounds = arguments.map(|text| text.parse()).collect::<Result<Vec<usize>, _>>()?;
     if rounds.is_empty() {
         rounds = vec![1, 16, 64, 256, 1024];
@@ -161,11 +161,12 @@ fn show(round: &Round, mut outcome: Outcome) {
     };
     let entries = outcome.entries as f64;
     println!(
-        "{:>15} | {:>9.0} | {:>6} | {:>6} | {:>12.1}",
+        "{:>15} | {:>9.0} | {:>6} | {:>6} | {:>6} | {:>12.1}",
         round.waiting,
         entries / outcome.took.as_secs_f64(),
         at(0.5),
         at(0.99),
+        at(1.0),
         entries / outcome.syncs.max(1) as f64,
     );
 }
