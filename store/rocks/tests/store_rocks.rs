@@ -22,8 +22,8 @@ const RUNS: usize = 30;
 const ACTIONS_PER_RUN: usize = 250;
 
 struct Place {
-    // Order: closed before its directory goes; the other way round the last flush fails, and RocksDB
-    // waits a second after that.
+    // Order: closed before its directory goes; the other way round the last flush fails, and
+    // RocksDB waits a second after that.
     engine: Arc<dyn Engine>,
     _directory: TempDir,
 }

@@ -23,7 +23,7 @@ const WAITING: &[&str] = &[
     "jepsen-like-tests/harness/src/pause.rs",
     // These two wait in virtual time, which costs none.
     "jepsen-like-tests/sim/src/clock.rs",
-    "raft/tests/cluster/mod.rs",
+    "raft/tests/consensus/cluster.rs",
 ];
 
 /// Looks at the syntax tree of a Rust file.

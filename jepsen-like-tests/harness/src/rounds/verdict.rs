@@ -84,8 +84,8 @@ pub(super) async fn judge(
     Ok(findings)
 }
 
-/// Leaves out writes without an answer that changed nothing: it keeps the search small and decides nothing,
-/// since a write without an answer need not have happened.
+/// Leaves out writes without an answer that changed nothing: it keeps the search small and decides
+/// nothing, since a write without an answer need not have happened.
 fn leave_out_what_did_not_happen(
     order: &revision::Order,
     key: &str,
