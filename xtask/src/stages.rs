@@ -18,6 +18,9 @@ use run::{Stage, plain};
 /// Crash rounds in `make test`.
 const ROUNDS: &str = "30";
 
+/// Simulated runs in `make test`.
+const SEEDS: &str = "50";
+
 /// Where the real programs are built to.
 pub(crate) fn peers_folder() -> Result<PathBuf> {
     Ok(cache()?.join("peers/bin"))
@@ -38,11 +41,11 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
     let built = report.step("release binary", run::step(root, "build/binary.sh", &["--suites"]))
         && report.step("real etcd", run::step(root, "build/peers.sh", &["etcd"]));
     let stage = Stage::cargo("cargo test", &["test", "--workspace", "--no-fail-fast", "--locked"]);
-    report.add("cargo test", run::counted(root, &stage));
+    report.add("cargo test", run::counted(root, &target(root), &stage));
     if built {
         let own = std::env::current_exe().context("finding xtask itself")?;
-        for stage in suites(root, &own)? {
-            report.add(stage.name, run::counted(root, &stage));
+        for stage in suites(root, &own) {
+            report.add(stage.name, run::counted(root, &target(root), &stage));
         }
     }
     report.print(started.elapsed());
@@ -50,21 +53,30 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
 }
 
 /// The suites that drive the built binary.
-fn suites(root: &Path, own: &Path) -> Result<Vec<Stage>> {
-    let harness = harness(root)?;
-    Ok(vec![
+fn suites(root: &Path, own: &Path) -> Vec<Stage> {
+    let harness = harness(root);
+    vec![
         Stage::program("documents", own, &["readme"]),
         Stage::program("differential", &harness, &["diff"]),
         Stage::program("bad input", &harness, &["bad-input"]),
         Stage::program("crash rounds", &harness, &["rounds", "--rounds", ROUNDS]),
-    ])
+        // Built by `cargo test` with its checks on; each seed runs twice and must go the same way.
+        Stage::program(
+            "simulation",
+            &target(root).join("debug/engram-sim"),
+            &["--seeds", SEEDS, "--twice"],
+        ),
+    ]
+}
+
+/// Where cargo builds to.
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
 /// The harness that was built beside the release binary.
-fn harness(root: &Path) -> Result<PathBuf> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/engram-harness"))
+fn harness(root: &Path) -> PathBuf {
+    target(root).join("release/engram-harness")
 }
 
 /// Everything that looks at the source, and `cargo test`; writes nothing.
@@ -80,7 +92,7 @@ pub(crate) fn verify(root: &Path) -> Result<bool> {
     report.check("tidy", crate::tidy::run(root));
     report.check("licences and bans", deny(root));
     let stage = Stage::cargo("cargo test", &["test", "--workspace", "--no-fail-fast", "--locked"]);
-    report.add("cargo test", run::counted(root, &stage));
+    report.add("cargo test", run::counted(root, &target(root), &stage));
     report.print(started.elapsed());
     Ok(report.total.failed == 0)
 }
@@ -157,7 +169,7 @@ pub(crate) fn bench(root: &Path, rest: &[String]) -> Result<bool> {
 
 fn built_harness(root: &Path) -> Result<String> {
     ensure!(run::step(root, "build/binary.sh", &["--suites"])?, "the harness did not build");
-    Ok(harness(root)?.display().to_string())
+    Ok(harness(root).display().to_string())
 }
 
 /// What the stages came to.

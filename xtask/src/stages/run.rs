@@ -68,7 +68,7 @@ pub(crate) fn step(root: &Path, script: &str, arguments: &[&str]) -> Result<bool
 
 /// Runs a stage and counts its tests. A program that fails without a failed test, or ends without a
 /// count, is one.
-pub(crate) fn counted(root: &Path, stage: &Stage) -> Result<(Count, Duration)> {
+pub(crate) fn counted(root: &Path, target: &Path, stage: &Stage) -> Result<(Count, Duration)> {
     let started = Instant::now();
     println!("\n== {}", stage.name);
     let mut child = Command::new(&stage.program)
@@ -79,7 +79,7 @@ pub(crate) fn counted(root: &Path, stage: &Stage) -> Result<(Count, Duration)> {
         .spawn()
         .with_context(|| format!("running {}", stage.program.display()))?;
     let stdout = child.stdout.take().context("the stage's output is not a pipe")?;
-    let mut log = log_file(root, stage.name)?;
+    let mut log = log_file(target, stage.name)?;
     let mut count = None;
     for line in BufReader::new(stdout).lines() {
         // A test may print what is not UTF-8; that is not this program's affair.
@@ -109,9 +109,7 @@ fn is_shown(line: &str) -> bool {
     !passed && !frame && !nothing
 }
 
-fn log_file(root: &Path, name: &str) -> Result<File> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+fn log_file(target: &Path, name: &str) -> Result<File> {
     let folder = target.join("test-logs");
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let path = folder.join(format!("{}.log", name.replace(' ', "-")));
