@@ -34,6 +34,11 @@ pub const HTTP2_STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 pub const HTTP2_CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 /// Largest HTTP/2 frame we send; large pages then need fewer writes.
 pub const HTTP2_FRAME_BYTES_MAX: u32 = 64 * 1024;
+/// Calls that a client may cancel before they were looked at; more end its connection. Guards
+/// against rapid resets; a client that gives up many calls at once is not punished.
+pub const HTTP2_PENDING_RESETS_MAX: usize = 1024;
+/// Ranges without a limit that are read at a time; further ones wait. Each holds its whole answer.
+pub const LARGE_RANGES_MAX: usize = 8;
 /// Largest header list accepted.
 pub const HTTP2_HEADER_BYTES_MAX: u32 = 16 * 1024;
 

@@ -17,13 +17,14 @@ use proto::spliced;
 use proto::status::EtcdError;
 use raft::{Consensus, Leadership, ReadIndexError};
 use store::{LeaseId, Reader, Response, Revision, StorageError, validate};
-use tokio::sync::watch as channel;
+use tokio::sync::{Semaphore, watch as channel};
 
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::doors::Traffic;
 use crate::errors::ServeError;
 use crate::lease::{LeaderDoor, Leases, keep_time};
+use crate::limits::LARGE_RANGES_MAX;
 use crate::metrics::Metrics;
 use crate::metrics::calls::Calls;
 use crate::publish::Publishing;
@@ -68,6 +69,7 @@ pub struct Member {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     traffic: Arc<Traffic>,
+    large_ranges: Semaphore,
     stop: channel::Sender<bool>,
     /// True while there has been no leader for several election timeouts.
     pub(crate) leaderless: channel::Sender<bool>,
@@ -105,6 +107,7 @@ impl Member {
             ids: Ids { cluster_id: cluster_id.0, member_id: member_id.0 },
             metrics: Metrics::new(),
             traffic: Arc::default(),
+            large_ranges: Semaphore::new(LARGE_RANGES_MAX),
             numbers: Numbers::new(parts.seed),
             clock: parts.clock,
             stop: channel::Sender::new(false),
@@ -299,11 +302,11 @@ impl Member {
             self.read_index().await?;
         }
         let large = !request.range_end.is_empty() && request.limit <= 0 && !request.count_only;
-        let answer = match large {
-            true => self.read_blocking(move |reader| reader.range(&request)).await,
-            false => self.reader.range(&request),
-        };
-        Ok(answer?)
+        if !large {
+            return Ok(self.reader.range(&request)?);
+        }
+        let _turn = self.large_ranges.acquire().await.map_err(|_| EtcdError::Stopped)?;
+        Ok(self.read_blocking(move |reader| reader.range(&request)).await?)
     }
 
     /// Answers a transaction that only reads.

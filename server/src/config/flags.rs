@@ -88,7 +88,7 @@ pub const FLAGS: &[Flag] = &[
     works("data-dir", Text, "", "Data directory; `<name>.etcd` when not given."),
     works("wal-dir", Text, "",
         "Directory of the Raft log; inside the data directory when not given."),
-    works("snapshot-count", Unsigned, "10000", "Log entries after which a snapshot is due."),
+    works("snapshot-count", Unsigned, "10000", "Log entries kept for members that lag behind; then they get a snapshot."),
     works("heartbeat-interval", Unsigned, "100", "Heartbeat interval in milliseconds."),
     works("election-timeout", Unsigned, "1000",
         "Election timeout in milliseconds; at least five heartbeats."),

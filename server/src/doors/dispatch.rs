@@ -26,9 +26,12 @@ use crate::metrics::calls::{CallInProgress, Calls};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, Infallible>> + Send>>;
 
-/// The client port's service; cheap to clone, one clone per connection and request.
+/// The client port's service. The server clones it for each connection and request, so it is one
+/// pointer.
 #[derive(Clone)]
-pub(crate) struct Dispatch {
+pub(crate) struct Dispatch(Arc<Joined>);
+
+struct Joined {
     member: Arc<Member>,
     calls: Arc<Calls>,
     services: Services,
@@ -40,21 +43,22 @@ impl Dispatch {
     pub(crate) fn new(member: Arc<Member>, http: axum::Router) -> Self {
         let services = Services::new(&member);
         let calls = Arc::clone(member.calls());
-        Dispatch { member, calls, services, http }
+        Dispatch(Arc::new(Joined { member, calls, services, http }))
     }
+}
 
-    fn grpc(&mut self, request: Request<Body>) -> BoxFuture<Response<MeteredBody>> {
+impl Joined {
+    fn grpc(&self, request: Request<Body>) -> Answering {
         let Some(counts) = self.calls.find(request.uri().path()) else {
             let refusal = unknown_method(request.uri().path());
-            return ready(refusal.into_http());
+            return Answering::refused(refusal);
         };
         let call = counts.start();
         if let Err(refusal) = self.check_metadata(request.headers()) {
             call.end(refusal.code() as usize);
-            return ready(refusal.into_http());
+            return Answering::refused(refusal);
         }
-        let answer = self.services.call(counts.method.service, request);
-        Box::pin(async move { Ok(metered(answer.await?, call)) })
+        Answering::Grpc(self.services.call(counts.method.service, request), Some(call))
     }
 
     /// Compat: etcd's interceptors: a client API version that is no text is refused, and with
@@ -79,8 +83,34 @@ pub(crate) fn wants_leader(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes() == metadata::REQUIRE_LEADER_ON.as_bytes())
 }
 
-fn ready(response: Response<Body>) -> BoxFuture<Response<MeteredBody>> {
-    Box::pin(std::future::ready(Ok(response.map(|body| MeteredBody { body, call: None }))))
+/// An answer on its way. Not an async block: that would be boxed once more.
+pub(crate) enum Answering {
+    Refused(Option<Response<Body>>),
+    Grpc(BoxFuture<Response<Body>>, Option<CallInProgress>),
+    Http(BoxFuture<Response<Body>>),
+}
+
+impl Answering {
+    fn refused(refusal: Status) -> Self {
+        Answering::Refused(Some(refusal.into_http()))
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response<MeteredBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let plain =
+            |response: Response<Body>| response.map(|body| MeteredBody { body, call: None });
+        Poll::Ready(Ok(match &mut *self {
+            Answering::Refused(response) => plain(response.take().expect("polled to its end once")),
+            Answering::Http(answer) => plain(std::task::ready!(answer.as_mut().poll(context))?),
+            Answering::Grpc(answer, call) => {
+                let response = std::task::ready!(answer.as_mut().poll(context))?;
+                metered(response, call.take().expect("polled to its end once"))
+            }
+        }))
+    }
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
@@ -106,7 +136,7 @@ fn unknown_method(path: &str) -> Status {
 impl tower::Service<Request<Body>> for Dispatch {
     type Response = Response<MeteredBody>;
     type Error = Infallible;
-    type Future = BoxFuture<Self::Response>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -114,13 +144,10 @@ impl tower::Service<Request<Body>> for Dispatch {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         if is_grpc(request.headers()) {
-            return self.grpc(request);
+            return self.0.grpc(request);
         }
-        let answer = self.http.call(request.map(axum::body::Body::new));
-        Box::pin(async move {
-            let response = answer.await?;
-            Ok(response.map(|body| MeteredBody { body: Body::new(body), call: None }))
-        })
+        let answer = self.0.http.clone().call(request.map(axum::body::Body::new));
+        Answering::Http(Box::pin(async move { Ok(answer.await?.map(Body::new)) }))
     }
 }
 

@@ -13,7 +13,8 @@ use super::connection::{Connection, Traffic};
 use super::dispatch::Dispatch;
 use crate::http;
 use crate::limits::{
-    HTTP2_CONNECTION_WINDOW, HTTP2_FRAME_BYTES_MAX, HTTP2_HEADER_BYTES_MAX, HTTP2_STREAM_WINDOW,
+    HTTP2_CONNECTION_WINDOW, HTTP2_FRAME_BYTES_MAX, HTTP2_HEADER_BYTES_MAX,
+    HTTP2_PENDING_RESETS_MAX, HTTP2_STREAM_WINDOW,
 };
 use crate::member::Member;
 
@@ -72,6 +73,7 @@ async fn accept_clients(member: Arc<Member>, listeners: Vec<TcpListener>) -> io:
         .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
         .max_frame_size(HTTP2_FRAME_BYTES_MAX)
         .http2_max_header_list_size(HTTP2_HEADER_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(HTTP2_PENDING_RESETS_MAX))
         .max_concurrent_streams(config.max_concurrent_streams)
         .http2_keepalive_interval(config.keepalive_interval)
         .http2_keepalive_timeout(config.keepalive_timeout)

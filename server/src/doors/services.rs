@@ -23,8 +23,7 @@ use crate::rpc::{
     AuthDoor, ClusterDoor, ElectionDoor, KvDoor, LeaseDoor, LockDoor, MaintenanceDoor, WatchDoor,
 };
 
-/// All services of the client port; a clone shares them.
-#[derive(Clone)]
+/// All services of the client port.
 pub(crate) struct Services {
     kv: KvServer<KvDoor>,
     watch: WatchServer<WatchDoor>,
@@ -57,22 +56,22 @@ impl Services {
         }
     }
 
-    /// Hands a request to its service.
+    /// Hands a request to its service. Only that service's handle is cloned.
     pub(crate) fn call(
-        &mut self,
+        &self,
         service: Service,
         request: Request<Body>,
     ) -> BoxFuture<Response<Body>, Infallible> {
         match service {
-            Service::Kv => self.kv.call(request),
-            Service::Watch => self.watch.call(request),
-            Service::Lease => self.lease.call(request),
-            Service::Cluster => self.cluster.call(request),
-            Service::Maintenance => self.maintenance.call(request),
-            Service::Auth => self.auth.call(request),
-            Service::Lock => self.lock.call(request),
-            Service::Election => self.election.call(request),
-            Service::Health => self.health.call(request),
+            Service::Kv => self.kv.clone().call(request),
+            Service::Watch => self.watch.clone().call(request),
+            Service::Lease => self.lease.clone().call(request),
+            Service::Cluster => self.cluster.clone().call(request),
+            Service::Maintenance => self.maintenance.clone().call(request),
+            Service::Auth => self.auth.clone().call(request),
+            Service::Lock => self.lock.clone().call(request),
+            Service::Election => self.election.clone().call(request),
+            Service::Health => self.health.clone().call(request),
         }
     }
 }
