@@ -367,7 +367,17 @@ impl Attempt<'_> {
             header: Some(self.core.identity.header_to(leader)),
             command: Some(command.clone()),
         };
-        let answer = peer.propose(request).await;
+        // On a task of its own: this member's applying often answers before the leader's word comes,
+        // and a call broken off each time would wear the connection out.
+        let deadline = self.core.config.timing.request_timeout();
+        let call =
+            tokio::spawn(
+                async move { tokio::time::timeout(deadline, peer.propose(request)).await },
+            );
+        let answer = match call.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(PeerError::NoAnswer("no answer in time".to_owned())),
+        };
         let handed = match answer {
             Ok(response) => understand(&response),
             Err(error) if error.is_certainly_not_handled() => Handed::NotAccepted,

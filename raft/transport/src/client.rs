@@ -62,7 +62,10 @@ impl Peer {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
             .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
-            .max_frame_size(limits::FRAME_BYTES_MAX);
+            .max_frame_size(limits::FRAME_BYTES_MAX)
+            // Heartbeats given up under load have late answers; by default the thousandth of them
+            // would end the connection and every call on it.
+            .http2_max_local_error_reset_streams(None);
         let connector = tower::service_fn(move |_: http::Uri| connect::connect(addresses.clone()));
         let client = PeerClient::new(endpoint.connect_with_connector_lazy(connector))
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)

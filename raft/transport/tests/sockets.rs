@@ -151,3 +151,23 @@ async fn a_peer_that_does_not_run_is_told_from_one_that_does_not_answer() {
     let refused = peer.vote(vote).await.expect_err("the identity does not match");
     assert!(matches!(refused, raft::PeerError::Identity(_)), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_forwarded_proposals_leave_the_connection_whole() {
+    let listeners = listeners(3).await;
+    let cluster = cluster_of(&listeners);
+    let mut members = Vec::new();
+    for (number, listener) in listeners.into_iter().enumerate() {
+        members.push(start(number, &cluster, listener).await);
+    }
+    let leader = leader(&members).await;
+    let (follower, _) = &members[(leader + 1) % 3];
+    for round in 0..30 {
+        let proposals = (0..100).map(|number| {
+            let follower = follower.clone();
+            async move { follower.propose(put(&format!("{round}-{number}"))).await }
+        });
+        let outcomes = futures::future::join_all(proposals).await;
+        assert!(outcomes.iter().all(Result::is_ok), "{:?}", outcomes.iter().find(|o| o.is_err()));
+    }
+}
