@@ -37,8 +37,8 @@ peers-kubernetes: ## the real Kubernetes programs, in the cache
 bench: peers build ## Engram beside the real etcd, on this machine, in one table
 	@$(ready) cargo xtask bench
 
-run3: build ## three members on this machine
-	@build/run3.sh
+run3: build ## a quorum of three members on this machine
+	@exec bin/engram dev --nodes 3 $(ARGS)
 
 sim: ## a simulated cluster; SEED=n for one seed
 	@$(ready) cargo xtask sim $(SEED)
@@ -47,4 +47,4 @@ jepsen: peers build ## kill -9, pause and restart real members under load; ROUND
 	@$(ready) cargo xtask jepsen $(ROUNDS)
 
 clean: ## remove build output (not the cache)
-	@rm -rf bin target engram-dev engram-run3
+	@rm -rf bin target engram-dev

@@ -148,7 +148,7 @@ fn check_files(root: &Path) -> Result<Findings> {
 /// The files that people write, with their paths from the root, in a fixed order.
 pub(crate) fn sources(root: &Path) -> Result<Vec<(String, String)>> {
     const KINDS: &[&str] = &["rs", "go", "sh", "md", "toml", "proto"];
-    const NOT_OURS: &[&str] = &["target", "bin", "engram-dev", "engram-run3"];
+    const NOT_OURS: &[&str] = &["target", "bin", "engram-dev"];
     let mut sources = Vec::new();
     let walk = WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(|entry| {
         let name = entry.file_name().to_string_lossy();
