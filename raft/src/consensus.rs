@@ -367,8 +367,8 @@ impl Attempt<'_> {
             header: Some(self.core.identity.header_to(leader)),
             command: Some(command.clone()),
         };
-        // On a task of its own: this member's applying often answers before the leader's word comes,
-        // and a call broken off each time would wear the connection out.
+        // On a task of its own: this member's applying often answers before the leader's word
+        // comes, and a call broken off each time would wear the connection out.
         let deadline = self.core.config.timing.request_timeout();
         let call =
             tokio::spawn(

@@ -18,6 +18,8 @@ use run::{Stage, plain};
 /// Crash rounds in `make test`.
 const ROUNDS: &str = "30";
 
+/// The simulation's program.
+const SIM: [&str; 6] = ["run", "--quiet", "--locked", "-p", "engram-sim", "--"];
 /// Simulated runs in `make test`.
 const SEEDS: &str = "50";
 
@@ -60,12 +62,8 @@ fn suites(root: &Path, own: &Path) -> Vec<Stage> {
         Stage::program("differential", &harness, &["diff"]),
         Stage::program("bad input", &harness, &["bad-input"]),
         Stage::program("crash rounds", &harness, &["rounds", "--rounds", ROUNDS]),
-        // Built by `cargo test` with its checks on; each seed runs twice and must go the same way.
-        Stage::program(
-            "simulation",
-            &target(root).join("debug/engram-sim"),
-            &["--seeds", SEEDS, "--twice"],
-        ),
+        // With the checks of a development build; each seed runs twice and must go the same way.
+        Stage::cargo("simulation", &[&SIM[..], &["--seeds", SEEDS, "--twice"]].concat()),
     ]
 }
 
@@ -145,7 +143,7 @@ pub(crate) fn wrap(root: &Path, rest: &[String]) -> Result<bool> {
 
 /// The simulated cluster.
 pub(crate) fn sim(root: &Path, rest: &[String]) -> Result<bool> {
-    let mut arguments = vec!["run", "--release", "--quiet", "-p", "engram-sim", "--"];
+    let mut arguments = SIM.to_vec();
     if let Some(seed) = rest.first() {
         arguments.extend(["--seed", seed]);
     }
