@@ -222,7 +222,9 @@ impl Applying {
         let name = put_name(at);
         self.digest.put(Space::KeyValues, &name, &row);
         self.batch.put(Space::KeyValues, Bytes::copy_from_slice(&name), row.clone());
-        self.root.leases.attach(key, lease);
+        if version > 1 || lease != LeaseId(0) {
+            self.root.leases.attach(key, lease);
+        }
         self.pending.push((at, row.clone()));
         self.changes.push(Event {
             kind: EventKind::Put,
