@@ -139,6 +139,8 @@ impl Reader {
                 return Ok(hash::hash_of_nothing(view.root, revision));
             }
             let (revision, _) = view.moment(revision.0)?;
+            // The whole history counts, so any compaction meanwhile spoils it.
+            view.looks_back_to(view.root.compacted);
             Ok(hash::hash_kv(view.root, revision)?)
         })
     }

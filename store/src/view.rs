@@ -66,11 +66,16 @@ impl<'a> View<'a> {
         if revision < self.root.compacted {
             return Err(ViewError::Compacted);
         }
+        self.looks_back_to(revision);
+        let latest = revision == self.revision;
+        Ok((revision, if latest { At::Latest } else { At::Revision(Revision(revision)) }))
+    }
+
+    /// Notes that rows at or above this revision matter, also superseded ones.
+    pub(crate) fn looks_back_to(&self, revision: i64) {
         if let Some(oldest) = self.oldest {
             oldest.set(oldest.get().min(revision));
         }
-        let latest = revision == self.revision;
-        Ok((revision, if latest { At::Latest } else { At::Revision(Revision(revision)) }))
     }
 
     /// The encoded `KeyValue` of a put.
