@@ -48,7 +48,9 @@ pub use consensus::{Consensus, Member};
 pub use errors::{
     MembershipError, PeerError, ProposeError, ReadIndexError, StartError, TransferError,
 };
-pub use identity::{ClusterId, DataMark, Identity, added_member_id, cluster_id, static_member_id};
+pub use identity::{
+    ClusterId, DataMark, Identity, IdentityError, added_member_id, cluster_id, static_member_id,
+};
 pub use leadership::Leadership;
 pub use membership_change::MemberChange;
 pub use memory_network::MemoryNetwork;

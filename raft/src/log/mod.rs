@@ -1,7 +1,7 @@
 //! The Raft log: segmented append files of our own, outside any database.
 //!
-//! The bytes are drawn in [`format`]; the torn-tail rule is in [`recover`]; one driver carries all
-//! waiting appends with one sync ([`drive`]); openraft's traits are in [`storage`].
+//! The bytes are drawn in `format`; the torn-tail rule is in `recover`; one driver carries all
+//! waiting appends with one sync (`drive`); openraft's traits are in `storage`.
 //!
 //! Must not know: what a command means.
 
