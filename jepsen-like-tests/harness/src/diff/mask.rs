@@ -139,6 +139,15 @@ pub fn leases(answer: &mut LeaseLeasesResponse) {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_page_of_differences_lists_every_mask() {
+        let page = include_str!("../../../../docs/compatibility/differences.md");
+        let listed = |row: &(&str, &str)| page.contains(&format!("| {} | {} |", row.0, row.1));
+        for row in super::MASKS.iter().chain(crate::bad_input::OURS_ALONE) {
+            assert!(listed(row), "the page lacks {row:?}");
+        }
+    }
+
     use super::{RangeRequest, RangeResponse, SortTarget, range};
     use proto::mvccpb::KeyValue;
 

@@ -2,7 +2,7 @@
 //!
 //! Every answer is compared when it arrives, with its error code and text; the watch streams are
 //! compared at each quiet point, and HashKV at quiet points and at the end. What is masked, and
-//! why, is listed in [`mask::MASKS`] and printed with each run.
+//! why, is listed in [`mask::MASKS`] and in `docs/compatibility/differences.md`.
 //!
 //! Invariants: both servers get the same requests in the same order; a request that one of them
 //! never answers ends the run as a difference.
