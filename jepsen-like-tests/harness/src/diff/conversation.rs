@@ -141,12 +141,14 @@ async fn settle(
     number: u64,
     outcome: &mut Outcome,
 ) -> Result<Option<Difference>> {
+    // The answer to a revoke does not tell of the revision it made, so the revision is asked for.
+    let revision = peers[0].revision().await?.max(at.revision);
     for stream in 0..STREAMS {
         for (peer, name) in peers.iter().zip(["etcd", "engram"]) {
             // The last stream holds watches of the future, which a progress answer may not pass.
             if stream + 1 < STREAMS {
                 let context = || format!("{name}, stream {stream}, step {number}");
-                peer.streams[stream].quiet(at.revision).await.with_context(context)?;
+                peer.streams[stream].quiet(revision).await.with_context(context)?;
             }
         }
         if stream + 1 == STREAMS {
@@ -303,9 +305,18 @@ impl Peer {
             }
             Step::Cancel(stream, watch_id) => {
                 self.streams[*stream].cancel(*watch_id).await?;
+                // An unknown id is met with silence; a progress answer shows that the cancel was read.
+                self.streams[*stream].quiet(1).await?;
                 Answer::nothing()
             }
         })
+    }
+
+    /// The revision of the store now.
+    async fn revision(&mut self) -> Result<i64> {
+        let request = RangeRequest { key: "revision".into(), ..RangeRequest::default() };
+        let answer = self.kv.range(request).await?.into_inner();
+        Ok(answer.header.map_or(0, |header| header.revision))
     }
 
     async fn keep_alive(&mut self, id: i64) -> Answer {

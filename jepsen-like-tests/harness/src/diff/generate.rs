@@ -167,11 +167,11 @@ impl Generator {
         }
     }
 
-    /// Never the compacted revision itself; see `MASKS`.
+    /// Never one that may have been compacted at; see `MASKS`.
     fn hashed_revision(&mut self, at: Position) -> i64 {
         match self.revision(at) {
             0 if at.revision == at.compacted => at.revision + 1,
-            revision if revision == at.compacted && revision > 0 => at.revision + 1,
+            revision if (1..=at.compacted).contains(&revision) => at.revision + 1,
             revision => revision,
         }
     }
@@ -307,10 +307,11 @@ impl Generator {
     fn compact(&mut self, at: Position) -> CompactionRequest {
         let revision = match self.random.random_range(0..10) {
             0 => at.revision + 5,
-            1 => at.compacted,
+            1 => at.compacted.max(1),
             2 => at.revision,
             3 => -1,
-            _ => self.random.random_range(at.compacted..=at.revision.max(at.compacted)),
+            // Compat: not at 0; see `MASKS`.
+            _ => self.random.random_range(at.compacted.max(1)..=at.revision.max(at.compacted)),
         };
         // Physical, so that what a later HashKV sees does not hang on each server's own pace.
         CompactionRequest { revision, physical: true }

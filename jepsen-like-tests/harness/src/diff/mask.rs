@@ -22,9 +22,13 @@ pub const MASKS: &[(&str, &str)] = &[
     ),
     ("LeaseTimeToLive.ttl", "counts real seconds; the granted time and the keys are compared"),
     (
-        "HashKV at just the compacted revision (not asked)",
+        "HashKV at a revision that was compacted at (not asked)",
         "etcd keeps the hash it took during that compaction and answers with it, and with the compacted \
          revision before it; Engram hashes what is there",
+    ),
+    (
+        "a compaction at revision 0 (not asked)",
+        "etcd answers each later HashKV of the latest revision with the hash of nothing it took then",
     ),
     (
         "a put that keeps the value or lease of a key deleted before it in one transaction (not asked)",
