@@ -61,6 +61,7 @@ fn suites(root: &Path, own: &Path) -> Vec<Stage> {
         Stage::program("documents", own, &["readme"]),
         Stage::program("differential", &harness, &["diff"]),
         Stage::program("bad input", &harness, &["bad-input"]),
+        Stage::program("bench, short", &harness, &["bench", "--seconds", "0.4", "--keys", "20000"]),
         Stage::program("crash rounds", &harness, &["rounds", "--rounds", ROUNDS]),
         // With the checks of a development build; each seed runs twice and must go the same way.
         Stage::cargo("simulation", &[&SIM[..], &["--seeds", SEEDS, "--twice"]].concat()),
