@@ -90,14 +90,7 @@ impl Consensus {
         if let Err(error) = self.core.flusher.flush().await {
             tracing::warn!(%error, "stopping without a last flush: the log has the rest");
         }
-        drop(self.core.raft.shutdown().await);
-        let log = std::sync::Arc::clone(&self.core.log);
-        drop(self.core.blocking.run(move || log.close()).await);
-        self.core.apply.stop().await;
-        let thread = self.core.thread.lock().take();
-        if let Some(thread) = thread {
-            thread.stop().await;
-        }
+        self.close().await;
     }
 
     /// Ends the member the way a crash does: nothing is handed over or flushed. For simulation and
@@ -106,9 +99,14 @@ impl Consensus {
         self.core.stopping.store(true, Ordering::Release);
         self.core.stop.send_replace(true);
         self.core.batcher.close();
+        self.close().await;
+    }
+
+    async fn close(&self) {
         drop(self.core.raft.shutdown().await);
         let log = std::sync::Arc::clone(&self.core.log);
         drop(self.core.blocking.run(move || log.close()).await);
+        self.core.log.ended().await;
         self.core.apply.stop().await;
         let thread = self.core.thread.lock().take();
         if let Some(thread) = thread {

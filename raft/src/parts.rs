@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use store::engine::Engines;
 use store::{AppliedBatch, Revision};
@@ -19,7 +20,10 @@ pub enum RuntimeChoice {
     Dedicated,
     /// On the caller's runtime, without any thread. For simulation and tests on a seeded,
     /// single-threaded runtime.
-    Caller,
+    Caller {
+        /// How long a sync of the log takes, on that runtime's clock.
+        sync_takes: Duration,
+    },
 }
 
 /// Hears about every change of the state, in order.

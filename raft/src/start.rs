@@ -52,7 +52,7 @@ impl Consensus {
     ) -> Result<(Consensus, Reader), StartError> {
         let thread = match parts.runtime {
             RuntimeChoice::Dedicated => Some(RaftThread::start()?),
-            RuntimeChoice::Caller => None,
+            RuntimeChoice::Caller { .. } => None,
         };
         let seed = config.seed;
         let starting = Runtime::scope(seed, start_in_scope(config, parts));
@@ -85,10 +85,12 @@ async fn start_in_scope(
     let identity = Arc::new(establish_identity(&config, &parts).await?);
     let blocking = match parts.runtime {
         RuntimeChoice::Dedicated => Blocking::Threads,
-        RuntimeChoice::Caller => Blocking::Inline,
+        RuntimeChoice::Caller { .. } => Blocking::Inline,
     };
     let state = open_state(&parts, blocking).await?;
-    let (log, running_log) = open_log(&identity, &parts, config.log_limits, blocking).await?;
+    let applied = state.reader.applied();
+    let (log, running_log) =
+        open_log(&identity, &parts, config.log_limits, applied, blocking).await?;
     let network = Network {
         transport: Arc::clone(&parts.transport),
         identity: Arc::clone(&identity),
@@ -141,7 +143,7 @@ async fn open_state(parts: &Parts, blocking: Blocking) -> Result<State, StartErr
     let applied = applier.watch_applied();
     let apply = match parts.runtime {
         RuntimeChoice::Dedicated => ApplyTask::spawn(applier)?,
-        RuntimeChoice::Caller => ApplyTask::inline(applier),
+        RuntimeChoice::Caller { .. } => ApplyTask::inline(applier),
     };
     let flusher = Flusher::new(apply.clone(), engine, blocking);
     Ok(State {
@@ -162,6 +164,7 @@ async fn open_log(
     identity: &LocalIdentity,
     parts: &Parts,
     limits: LogLimits,
+    applied: store::LogId,
     blocking: Blocking,
 ) -> Result<(RaftLog, RunningLog), StartError> {
     let files = Arc::clone(&parts.log_files);
@@ -169,10 +172,14 @@ async fn open_log(
         Owner { cluster_id: identity.identity().cluster_id.0, member_id: identity.member_id().0 };
     let drive = match parts.runtime {
         RuntimeChoice::Dedicated => Drive::Thread,
-        RuntimeChoice::Caller => Drive::Caller,
+        RuntimeChoice::Caller { sync_takes } => Drive::Caller { sync_takes },
     };
     let opened = blocking.run(move || log::open(files, owner, limits, drive)).await?;
-    opened.map_err(|error| StartError::Log(error.to_string()))
+    let (log, running) = opened.map_err(|error| StartError::Log(error.to_string()))?;
+    if applied.index > 0 && log.drop_overruled(applied)? {
+        tracing::warn!(%applied, "the log ended in entries that the state had overruled: dropped");
+    }
+    Ok((log, running))
 }
 
 /// openraft, told what this system wants of it.

@@ -152,6 +152,22 @@ impl<E: LogEntry> Log<E> {
         self.queue(Pending::Purge(upto), None, |state| state.purge(upto))
     }
 
+    /// Drops what contradicts a state that is applied up to and with `applied`; true if it did.
+    ///
+    /// A state may be flushed further than the log is synced: an entry is applied once *others*
+    /// hold it durably. After a crash the log can then end in entries of an older leader that the
+    /// state has overruled. One of another term at the applied index proves that it and all after
+    /// it were never committed, and it is not known where before it they begin: all of them go.
+    pub fn drop_overruled(&self, applied: Position) -> io::Result<bool> {
+        let term = self.shared.front().state.term_at(applied.index);
+        if term.is_none_or(|term| term == applied.term) {
+            return Ok(false);
+        }
+        self.truncate_after(None)?;
+        self.purge(applied)?;
+        Ok(true)
+    }
+
     fn queue(
         &self,
         record: Pending<E>,

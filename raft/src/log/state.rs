@@ -185,6 +185,12 @@ impl<E: LogEntry> State<E> {
         }
     }
 
+    /// The term of the entry at an index.
+    pub(crate) fn term_at(&self, index: u64) -> Option<u64> {
+        let at = usize::try_from(index.checked_sub(self.first_index)?).ok()?;
+        self.slots.get(at).map(|slot| slot.term)
+    }
+
     fn slot_mut(&mut self, index: u64) -> Option<&mut Slot<E>> {
         let at = usize::try_from(index.checked_sub(self.first_index)?).ok()?;
         self.slots.get_mut(at)

@@ -30,15 +30,13 @@ use super::format::Owner;
 use super::handle::{Log, LogLimits};
 use super::state::Position;
 use crate::types::{
-    Entry, Payload, RaftLogId, TypeConfig, Vote, entry_from_message, entry_to_message, log_id,
+    Entry, Payload, RaftLogId, TypeConfig, Vote, entry_from_message, entry_to_message, from_store,
+    log_id,
 };
 
 /// Entries read at a time, in bytes: what one message to a peer carries at most (etcd's is 1 MiB
 /// too).
 const READ_BYTES_MAX: usize = 1 << 20;
-
-/// How long a sync takes when the caller's runtime drives the log.
-const SIMULATED_SYNC: Duration = Duration::from_micros(500);
 
 /// Who drives the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +44,17 @@ pub enum Drive {
     /// A thread of its own.
     Thread,
     /// A task of the caller's runtime: for simulation.
-    Caller,
+    Caller {
+        /// How long a sync takes, on that runtime's clock.
+        sync_takes: Duration,
+    },
 }
 
 /// Keeps a log's driver; the log ends with [`RunningLog::close`], or when this is dropped.
 pub struct RunningLog {
     log: Log<Entry>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    task: Mutex<Option<tokio::task::JoinHandle<()>>>,
     latency: Arc<SyncLatency>,
 }
 
@@ -65,6 +67,16 @@ impl RunningLog {
         if let Some(thread) = thread {
             // A panic of the log's thread has been printed; there is nothing left to wait for.
             drop(thread.join());
+        }
+    }
+
+    /// Waits for the end that [`RunningLog::close`] asked for, when a task drives the log: the next
+    /// process must not find the one before it still writing.
+    pub async fn ended(&self) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // A panic of the task has been printed; there is nothing left to wait for.
+            drop(task.await);
         }
     }
 
@@ -92,14 +104,12 @@ pub fn open(
 ) -> Result<(RaftLog, RunningLog), LogError> {
     let (log, driver, _torn) = Log::open(files, owner, limits)?;
     let latency = Arc::new(SyncLatency::default());
-    let thread = match drive {
-        Drive::Thread => Some(on_thread(driver, Arc::clone(&latency))?),
-        Drive::Caller => {
-            tokio::spawn(on_runtime(driver, SIMULATED_SYNC));
-            None
-        }
+    let (thread, task) = match drive {
+        Drive::Thread => (Some(on_thread(driver, Arc::clone(&latency))?), None),
+        Drive::Caller { sync_takes } => (None, Some(tokio::spawn(on_runtime(driver, sync_takes)))),
     };
-    let running = RunningLog { log: log.clone(), thread: Mutex::new(thread), latency };
+    let (thread, task) = (Mutex::new(thread), Mutex::new(task));
+    let running = RunningLog { log: log.clone(), thread, task, latency };
     Ok((RaftLog { log }, running))
 }
 
@@ -170,6 +180,11 @@ fn one_by_one<E: Send + 'static>(
 }
 
 impl RaftLog {
+    /// [`Log::drop_overruled`] for a state applied up to `applied`, which counts from 1.
+    pub(crate) fn drop_overruled(&self, applied: store::LogId) -> io::Result<bool> {
+        self.log.drop_overruled(position(&from_store(applied)))
+    }
+
     fn vote(&self) -> io::Result<Option<Vote>> {
         let Some(bytes) = self.log.vote() else { return Ok(None) };
         decode_vote(&bytes).map(Some).ok_or_else(|| {

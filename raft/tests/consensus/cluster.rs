@@ -112,7 +112,7 @@ impl Cluster {
             transport: network.transport(node.id, &peer_urls),
             publisher: Arc::clone(&node.heard) as Arc<dyn Publisher>,
             snapshot_dir: PathBuf::new(),
-            runtime: RuntimeChoice::Caller,
+            runtime: RuntimeChoice::Caller { sync_takes: Duration::from_millis(1) },
         };
         let (consensus, reader) = Consensus::start(config, parts).await?;
         network.attach(node.id, consensus.peer_handler());

@@ -270,3 +270,24 @@ fn whoever_waits_hears_of_it_when_the_driver_goes_away() {
     assert!(heard.load(Ordering::Acquire));
     assert!(log.append([entry(1, 2, 10)], ignore()).is_err());
 }
+
+#[test]
+fn entries_that_a_state_flushed_further_than_the_log_has_overruled_are_dropped() {
+    let files = MemoryLogFiles::new();
+    let mut hand = Hand::open(&files).expect("a new log");
+    hand.append((1..=9).map(|index| entry(7, index, 10)).collect());
+    hand.sync();
+    let applied = |term, index| Position { term, index };
+    assert!(!hand.log.drop_overruled(applied(7, 5)).expect("nothing to do"), "the same entry");
+    assert!(!hand.log.drop_overruled(applied(8, 12)).expect("nothing to do"), "a hole, no strife");
+    assert_eq!(hand.all().len(), 9);
+    // The leader of term 8 wrote another entry 6; a crash took it from this log, not from the
+    // state.
+    assert!(hand.log.drop_overruled(applied(8, 6)).expect("a log that works"));
+    hand.append(vec![entry(8, 7, 10)]);
+    hand.sync();
+    let files = files.fork(|| false);
+    let hand = Hand::open(&files).expect("a sound log");
+    assert_eq!(hand.all(), [entry(8, 7, 10)]);
+    assert_eq!(hand.log.ends().0, Some(applied(8, 6)));
+}

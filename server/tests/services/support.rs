@@ -122,7 +122,7 @@ async fn start(network: &MemoryNetwork, size: usize, at: usize, flags: &str) -> 
         log_files: Arc::new(MemoryLogFiles::new()),
         snapshot_dir: std::env::temp_dir(),
         transport: network.transport(id, std::slice::from_ref(own)),
-        runtime: RuntimeChoice::Caller,
+        runtime: RuntimeChoice::Caller { sync_takes: Duration::from_millis(1) },
         clock: SystemClock::shared(),
         seed: at as u64 + 1,
     };
