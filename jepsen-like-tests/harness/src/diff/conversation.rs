@@ -305,7 +305,8 @@ impl Peer {
             }
             Step::Cancel(stream, watch_id) => {
                 self.streams[*stream].cancel(*watch_id).await?;
-                // An unknown id is met with silence; a progress answer shows that the cancel was read.
+                // An unknown id is met with silence; a progress answer shows that the cancel was
+                // read.
                 self.streams[*stream].quiet(1).await?;
                 Answer::nothing()
             }
