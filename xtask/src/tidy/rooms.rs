@@ -123,14 +123,6 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
-        name: "checkers",
-        package: "engram-checkers",
-        folder: "jepsen-like-tests/checkers",
-        is: "decides whether what clients saw could have been",
-        uses: &[],
-        tests_use: &[],
-    },
-    Room {
         name: "sim",
         package: "engram-sim",
         folder: "jepsen-like-tests/sim",
