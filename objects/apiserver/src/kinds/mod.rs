@@ -1,0 +1,1 @@
+//! What only a kind knows: its defaults and what makes it valid.

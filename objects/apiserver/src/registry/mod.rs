@@ -1,0 +1,1 @@
+//! One generic registry: a kind is a row, never a handler.

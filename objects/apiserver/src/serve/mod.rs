@@ -1,0 +1,1 @@
+//! An API server from its configuration to its end.

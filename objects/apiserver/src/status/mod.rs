@@ -1,0 +1,1 @@
+//! API errors in Kubernetes' words.

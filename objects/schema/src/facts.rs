@@ -1,0 +1,1 @@
+//! The facts of one Kubernetes release, as they are checked in.

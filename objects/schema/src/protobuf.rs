@@ -1,0 +1,1 @@
+//! Kubernetes' protobuf, by the schema.

@@ -1,0 +1,1 @@
+//! What a typed decode and encode leaves of a value.
