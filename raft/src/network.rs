@@ -113,6 +113,23 @@ impl Client {
         Ok(Some(self.identity.header_to(target)))
     }
 
+    async fn vote_message(
+        &self,
+        request: &VoteRequest<TypeConfig>,
+    ) -> Result<peer::VoteRequest, RPCError<TypeConfig>> {
+        let header = self.header().await?;
+        Ok(peer::VoteRequest { header, ..convert::vote_request_to_message(request) })
+    }
+
+    async fn voted(
+        &self,
+        call: impl Future<Output = Result<peer::VoteResponse, PeerError>>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let response = self.within(option.soft_ttl(), RPCTypes::Vote, call).await?;
+        convert::vote_response_from_message(&response).map_err(rpc_error)
+    }
+
     async fn within<T>(
         &self,
         deadline: Duration,
@@ -325,11 +342,9 @@ impl RaftNetworkV2<TypeConfig> for Client {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let mut message = convert::vote_request_to_message(&request);
-        message.header = self.header().await?;
+        let message = self.vote_message(&request).await?;
         let call = self.urgent.vote(message);
-        let response = self.within(option.soft_ttl(), RPCTypes::Vote, call).await?;
-        convert::vote_response_from_message(&response).map_err(rpc_error)
+        self.voted(call, option).await
     }
 
     async fn pre_vote(
@@ -337,11 +352,9 @@ impl RaftNetworkV2<TypeConfig> for Client {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let mut message = convert::vote_request_to_message(&request);
-        message.header = self.header().await?;
+        let message = self.vote_message(&request).await?;
         let call = self.urgent.pre_vote(message);
-        let response = self.within(option.soft_ttl(), RPCTypes::Vote, call).await?;
-        convert::vote_response_from_message(&response).map_err(rpc_error)
+        self.voted(call, option).await
     }
 
     async fn full_snapshot(

@@ -1,8 +1,9 @@
 //! The Lease service as a client sees it, alone and in a cluster.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Node, PATIENCE, cluster, eventually, one};
+use crate::support::{Ground, Node, PATIENCE, SteppedClock, cluster, eventually, one, one_on};
 use proto::etcdserverpb as pb;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
@@ -121,4 +122,37 @@ async fn a_new_leader_keeps_time_for_the_leases_of_the_old_one() {
     });
     tokio::time::timeout(PATIENCE, gone).await.expect("in time");
     assert_eq!(other.get("a").await, None);
+}
+
+/// What the log says is left of a lease; 0: its whole time.
+fn checkpointed(node: &Node, id: i64) -> i64 {
+    let lease = node.member.reader().lease(store::LeaseId(id));
+    lease.expect("the lease is there").remaining_ttl_s
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_remaining_time_survives_a_restart_and_a_renewal_clears_it() {
+    let clock = Arc::new(SteppedClock::default());
+    let ground = Ground::new(Arc::clone(&clock) as _);
+    let node = one_on(&ground).await;
+    grant(&node, 5, 1000).await;
+    clock.step(Duration::from_secs(310));
+    eventually("a checkpoint after 300 s", || async {
+        (checkpointed(&node, 5) == 690).then_some(())
+    })
+    .await;
+    node.member.stop().await;
+
+    let clock = Arc::new(SteppedClock::default());
+    let ground = ground.under(Arc::clone(&clock) as _);
+    let node = one_on(&ground).await;
+    let left = time_to_live(&node, 5).await;
+    assert!((690..=692).contains(&left.ttl), "{} of 1000 s are left after the restart", left.ttl);
+    assert_eq!(keep_alive(&node, 5).await, 1000);
+    assert_eq!(checkpointed(&node, 5), 0, "cleared in the log before the renewal is answered");
+    node.member.stop().await;
+
+    let ground = ground.under(Arc::new(SteppedClock::default()));
+    let left = time_to_live(&one_on(&ground).await, 5).await;
+    assert!(left.ttl >= 1000, "a leader after the renewal gives it {} s", left.ttl);
 }

@@ -10,7 +10,7 @@ use engram_server as server;
 use proto::etcdserverpb as pb;
 use raft::log::MemoryLogFiles;
 use raft::{MemoryNetwork, RuntimeChoice};
-use server::clock::SystemClock;
+use server::clock::{Clock, Moment, SystemClock};
 use server::config::{self, Endpoint};
 use server::{Member, MemberParts};
 use services::etcdserverpb::cluster_client::ClusterClient;
@@ -75,6 +75,49 @@ impl Node {
     }
 }
 
+/// A clock that goes only when it is told to.
+#[derive(Default)]
+pub(crate) struct SteppedClock(std::sync::Mutex<Duration>);
+
+impl SteppedClock {
+    /// Lets time pass.
+    pub(crate) fn step(&self, by: Duration) {
+        *self.0.lock().expect("no holder panics") += by;
+    }
+}
+
+impl Clock for SteppedClock {
+    fn now(&self) -> Moment {
+        Moment(*self.0.lock().expect("no holder panics"))
+    }
+}
+
+/// What outlives a member that is stopped and started again, and its clock.
+pub(crate) struct Ground {
+    engines: Arc<MemoryEngines>,
+    log_files: Arc<MemoryLogFiles>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Ground {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let (engines, log_files) = (MemoryEngines::new(), MemoryLogFiles::new());
+        Ground { engines: Arc::new(engines), log_files: Arc::new(log_files), clock }
+    }
+
+    /// The same disks under another clock.
+    pub(crate) fn under(self, clock: Arc<dyn Clock>) -> Self {
+        Ground { clock, ..self }
+    }
+}
+
+/// One member alone on this ground, ready.
+pub(crate) async fn one_on(ground: &Ground) -> Node {
+    let member = start_on(&MemoryNetwork::new(), 1, 0, "", ground).await;
+    member.ready().await.expect("the member gets ready");
+    serve(member).await
+}
+
 /// One member alone, ready.
 pub(crate) async fn one() -> Node {
     one_with("").await
@@ -106,6 +149,16 @@ async fn cluster_with(size: usize, flags: &str) -> Vec<Node> {
 }
 
 async fn start(network: &MemoryNetwork, size: usize, at: usize, flags: &str) -> Arc<Member> {
+    start_on(network, size, at, flags, &Ground::new(SystemClock::shared())).await
+}
+
+async fn start_on(
+    network: &MemoryNetwork,
+    size: usize,
+    at: usize,
+    flags: &str,
+    ground: &Ground,
+) -> Arc<Member> {
     let urls: Vec<String> = (0..size).map(|at| format!("http://127.0.0.1:{}", 1000 + at)).collect();
     let cluster: Vec<String> = (0..size).map(|at| format!("n{at}={}", urls[at])).collect();
     let own = &urls[at];
@@ -118,12 +171,12 @@ async fn start(network: &MemoryNetwork, size: usize, at: usize, flags: &str) -> 
     let config = config::read(&words, &BTreeMap::new()).expect("valid flags").config;
     let id = raft::static_member_id(std::slice::from_ref(own), "etcd-cluster");
     let parts = MemberParts {
-        engines: Arc::new(MemoryEngines::new()),
-        log_files: Arc::new(MemoryLogFiles::new()),
+        engines: Arc::clone(&ground.engines) as _,
+        log_files: Arc::clone(&ground.log_files) as _,
         snapshot_dir: std::env::temp_dir(),
         transport: network.transport(id, std::slice::from_ref(own)),
         runtime: RuntimeChoice::Caller { sync_takes: Duration::from_millis(1) },
-        clock: SystemClock::shared(),
+        clock: Arc::clone(&ground.clock),
         seed: at as u64 + 1,
     };
     let member = Member::start(config, parts).await.expect("the member starts");

@@ -56,6 +56,7 @@ pub struct Outcome {
 
 /// One server's clients and open watch streams.
 pub(crate) struct Peer {
+    channel: Channel,
     kv: KvClient<Channel>,
     lease: LeaseClient<Channel>,
     maintenance: MaintenanceClient<Channel>,
@@ -257,9 +258,14 @@ impl Peer {
         Ok(Self {
             kv: KvClient::new(channel.clone()).max_decoding_message_size(usize::MAX),
             lease: LeaseClient::new(channel.clone()),
-            maintenance: MaintenanceClient::new(channel),
+            maintenance: MaintenanceClient::new(channel.clone()),
+            channel,
             streams,
         })
+    }
+
+    pub(crate) fn stream_without_watches(&self) -> Stream {
+        Stream::without_watches(self.channel.clone())
     }
 
     pub(crate) async fn answer(&mut self, step: &Step) -> Result<Answer> {

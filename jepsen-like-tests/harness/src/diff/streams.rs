@@ -47,6 +47,7 @@ struct Collected {
     /// Answers to create requests so far.
     created: usize,
     progress_revision: i64,
+    progress_answers: usize,
     ended: Option<String>,
 }
 
@@ -56,15 +57,25 @@ impl Stream {
     /// Compat: etcd answers a progress request through one of the stream's watches, so there must
     /// be one.
     pub(crate) async fn open(channel: Channel) -> Result<Self> {
-        let (requests, outgoing) = mpsc::channel(64);
-        let collected = Arc::new(Mutex::new(Collected::default()));
-        tokio::spawn(collect(channel, ReceiverStream::new(outgoing), Arc::clone(&collected)));
-        let stream = Self { requests, collected };
+        let stream = Self::without_watches(channel);
         let key = "nobody writes this".into();
         let idle =
             WatchCreateRequest { key, watch_id: IDLE_WATCH, ..WatchCreateRequest::default() };
         stream.create(idle).await?;
         Ok(stream)
+    }
+
+    /// Opens a stream that has no watch yet.
+    pub(crate) fn without_watches(channel: Channel) -> Self {
+        let (requests, outgoing) = mpsc::channel(64);
+        let collected = Arc::new(Mutex::new(Collected::default()));
+        tokio::spawn(collect(channel, ReceiverStream::new(outgoing), Arc::clone(&collected)));
+        Self { requests, collected }
+    }
+
+    /// How many progress answers came so far.
+    pub(crate) fn progress_answers(&self) -> usize {
+        self.look(|collected| collected.progress_answers)
     }
 
     /// Creates a watch and waits until the server said so.
@@ -157,6 +168,7 @@ fn note(collected: &mut Collected, answer: &WatchResponse) {
     if bare && answer.watch_id == -1 {
         let revision = answer.header.as_ref().map_or(0, |header| header.revision);
         collected.progress_revision = revision;
+        collected.progress_answers += 1;
         return;
     }
     let lines = collected.delivered.entry(answer.watch_id).or_default();
