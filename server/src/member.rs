@@ -280,13 +280,12 @@ impl Member {
         request: command::Request,
         fence_term: u64,
     ) -> Result<Applied, ServeError> {
-        let command = Command {
-            header: Some(CommandHeader { fence_term, ..Default::default() }),
-            request: Some(request),
-        };
+        let mut command = Command { header: None, request: Some(request) };
+        // Compat: etcd's own header counts, ours does not: the limit is the same byte.
         if command.encoded_len() + RAFT_HEADER_BYTES > self.config.max_request_bytes {
             return Err(EtcdError::RequestTooLarge.into());
         }
+        command.header = Some(CommandHeader { fence_term, ..Default::default() });
         let outcome = self.consensus.propose(command).await.inspect_err(|_| {
             self.metrics.proposals_failed.fetch_add(1, Ordering::Relaxed);
         })?;
