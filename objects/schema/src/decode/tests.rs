@@ -1,0 +1,1 @@
+//! Texts and values observed on kube-apiserver 1.37.0.
