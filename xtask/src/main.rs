@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a program for terminals: what it says, it prints")]
 
 mod documents;
+mod facts;
 mod stages;
 mod tidy;
 
@@ -19,6 +20,7 @@ cargo xtask <command>
   verify          formatting, lints, docs, licences, tidy and cargo test; writes nothing
   fix             formatting, the lints that mend themselves, generated documents
   generate        write the generated parts of the documents anew
+  facts           write the facts of Kubernetes anew; needs Go
   wrap [FOLDER]   wrap the comments that are too wide
   readme          run the command blocks of the documents against bin/engram
   sim [SEED]      the simulated cluster
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Some("verify") => stages::verify(&root),
         Some("fix") => stages::fix(&root),
         Some("generate") => stages::generate(&root),
+        Some("facts") => facts::run(&root),
         Some("wrap") => stages::wrap(&root, rest),
         Some("readme") => documents::commands::run(&root),
         Some("sim") => stages::sim(&root, rest),

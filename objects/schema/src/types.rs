@@ -34,19 +34,38 @@ impl Gvk {
     }
 }
 
+/// Kinds that every group version knows.
+const EVERYWHERE: [&str; 7] = [
+    "CreateOptions",
+    "DeleteOptions",
+    "GetOptions",
+    "ListOptions",
+    "PatchOptions",
+    "UpdateOptions",
+    "WatchEvent",
+];
+
 /// Everything that is known of one Kubernetes release.
 #[derive(Debug)]
 pub struct Schema {
     pub(crate) types: Vec<Type>,
     pub(crate) by_name: HashMap<&'static str, TypeId>,
     pub(crate) kinds: HashMap<(&'static str, &'static str, &'static str), TypeId>,
+    pub(crate) deprecations: HashMap<(&'static str, &'static str, &'static str), Deprecation>,
     pub(crate) resources: Vec<ResourceFacts>,
 }
 
 impl Schema {
     /// The type of a kind. The core group is the empty string.
+    ///
+    /// Options and watch events are kinds of every group version that has any kind.
     pub fn kind(&self, group: &str, version: &str, kind: &str) -> Option<TypeId> {
-        self.kinds.get(&(group, version, kind)).copied()
+        let found = self.kinds.get(&(group, version, kind)).copied();
+        if found.is_none() && EVERYWHERE.contains(&kind) {
+            let known = self.kinds.keys().any(|known| known.0 == group && known.1 == version);
+            return known.then(|| self.kinds.get(&("", "v1", kind)).copied()).flatten();
+        }
+        found
     }
 
     /// The type that is called by its package's tail and its name: `core/v1.PodSpec`.
@@ -70,6 +89,11 @@ impl Schema {
         &self.resources
     }
 
+    /// What warns of a kind that is deprecated.
+    pub fn deprecation(&self, group: &str, version: &str, kind: &str) -> Option<Deprecation> {
+        self.deprecations.get(&(group, version, kind)).copied()
+    }
+
     /// The row of a resource.
     pub fn resource(&self, group: &str, version: &str, plural: &str) -> Option<&ResourceFacts> {
         self.resources
@@ -84,15 +108,19 @@ pub struct Type {
     /// The tail of the Go package and the name: `core/v1.PodSpec`.
     pub name: &'static str,
     /// What OpenAPI calls it: `io.k8s.api.core.v1.PodSpec`.
-    pub openapi: &'static str,
+    pub openapi: String,
+    /// Whether OpenAPI's published documents describe it.
+    pub published: bool,
     /// The fields that JSON sees, in Go's order; those of inlined structs stand in their place.
     pub fields: Vec<Field>,
     /// What protobuf sees, by tag; an inlined struct is a message of its own there.
     pub wire: Vec<WireMember>,
     /// The kinds that this type is, most often none or one.
     pub kinds: Vec<Gvk>,
-    /// Whether server-side apply takes it as one value.
-    pub atomic: bool,
+    /// What server-side apply takes it for.
+    pub map: MapType,
+    /// Which fields are told apart by another, as OpenAPI says it.
+    pub unions: Vec<Union>,
     /// Indices of `fields`, by JSON name.
     pub(crate) by_json: Vec<u16>,
     /// Indices of the fields that Go writes even when they are zero.
@@ -144,8 +172,8 @@ pub struct Field {
     pub omit: Omit,
     /// What server-side apply takes a list for.
     pub list: ListType,
-    /// Whether server-side apply takes a map or struct here as one value.
-    pub atomic: bool,
+    /// What server-side apply takes a map or struct for here.
+    pub map: MapType,
     /// What a strategic merge patch does with it.
     pub patch: PatchStrategy,
     /// The key by which a strategic merge patch matches the elements of a list.
@@ -154,9 +182,7 @@ pub struct Field {
     pub required: bool,
     /// The values that OpenAPI allows, empty for any.
     pub enumeration: Vec<&'static str>,
-    /// OpenAPI's `format`, when it does not follow from the shape.
-    pub format: Option<&'static str>,
-    /// OpenAPI's `default`.
+    /// OpenAPI's `default`, where it is not Go's zero value.
     pub default: Option<Value>,
     /// The name of its Go type, where the shape does not tell it: `v1.PodPhase`.
     pub go_type: Option<&'static str>,
@@ -199,6 +225,26 @@ pub enum Shape {
     Object(TypeId),
     /// A schema of a definition or one of its two other forms.
     SchemaOr(TypeId, SchemaOr),
+}
+
+impl Shape {
+    /// Whether Go holds it in a struct, which `omitempty` never takes for empty.
+    pub fn is_struct(&self) -> bool {
+        match self {
+            Self::Time | Self::MicroTime | Self::Duration | Self::Quantity => true,
+            Self::IntOrString | Self::Object(_) | Self::SchemaOr(..) => true,
+            Self::Raw(form) => *form != RawForm::Any,
+            _ => false,
+        }
+    }
+
+    /// What a list or a map holds.
+    pub fn element(&self) -> Option<&Shape> {
+        match self {
+            Self::List(inner) | Self::WrappedList(inner) | Self::Map(inner) => Some(inner),
+            _ => None,
+        }
+    }
 }
 
 /// How any JSON is carried.
@@ -247,6 +293,26 @@ pub enum ListType {
     Set,
     /// Elements by these keys.
     Map(Vec<&'static str>),
+}
+
+/// What server-side apply takes a map or a struct for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapType {
+    /// Not said: key by key.
+    Unstated,
+    /// One value.
+    Atomic,
+    /// Key by key, said so.
+    Granular,
+}
+
+/// Fields of which one is set, and the field that says which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Union {
+    /// The JSON name of the field that says it, if one does.
+    pub discriminator: Option<&'static str>,
+    /// JSON names and the discriminator's values, sorted.
+    pub fields: Vec<(&'static str, &'static str)>,
 }
 
 /// What a strategic merge patch does with a field.
@@ -347,7 +413,7 @@ pub struct Deprecation {
     /// The release in which it was deprecated: `1.21`.
     pub since: &'static str,
     /// The release that no longer serves it: `1.25`.
-    pub removed_in: &'static str,
-    /// `apiVersion kind` of what takes its place.
-    pub replacement: &'static str,
+    pub removed_in: Option<&'static str>,
+    /// `apiVersion` and kind of what takes its place.
+    pub replacement: Option<(&'static str, &'static str)>,
 }
