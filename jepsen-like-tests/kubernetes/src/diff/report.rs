@@ -1,0 +1,209 @@
+//! Differences, grouped so that one cause is one group.
+//!
+//! Invariants: a group's key names the place and the kind of difference, not the object; each
+//! accepted difference is a row of [`ACCEPTED`] with its reason, and a row that no longer occurs is
+//! told.
+//!
+//! Must not know: how answers are obtained.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::accepted::{ACCEPTED, Accepted};
+
+/// Values longer than this are cut in the key of a group.
+const KEY_CHARACTERS: usize = 90;
+
+/// One difference between two answers.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// The scenario it was found in.
+    pub scenario: String,
+    /// Method and resource: `PUT deployments/status`.
+    pub asked: String,
+    /// The whole request.
+    pub request: String,
+    /// Where: `status`, `header Warning`, or a JSON path.
+    pub place: String,
+    /// What the real one has there.
+    pub theirs: Option<Value>,
+    /// What ours has there.
+    pub ours: Option<Value>,
+}
+
+/// All differences of a run, grouped.
+#[derive(Debug, Default)]
+pub struct Report {
+    groups: BTreeMap<String, Group>,
+    accepted: BTreeMap<usize, u64>,
+    /// Differences on an object on which the sides had already parted.
+    pub follow_ups: u64,
+}
+
+#[derive(Debug)]
+struct Group {
+    count: u64,
+    asked: BTreeSet<String>,
+    scenarios: BTreeSet<String>,
+    example: Difference,
+}
+
+impl Report {
+    /// Takes in a difference.
+    pub fn add(&mut self, difference: Difference) {
+        if let Some(row) = ACCEPTED.iter().position(|row| covers(row, &difference)) {
+            *self.accepted.entry(row).or_default() += 1;
+            return;
+        }
+        let group = self.groups.entry(key(&difference)).or_insert_with(|| Group {
+            count: 0,
+            asked: BTreeSet::new(),
+            scenarios: BTreeSet::new(),
+            example: difference.clone(),
+        });
+        group.count += 1;
+        group.asked.insert(difference.asked);
+        group.scenarios.insert(difference.scenario);
+    }
+
+    /// Groups of differences that no row accepts.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// How many differences no row accepts.
+    #[must_use]
+    pub fn unaccepted(&self) -> u64 {
+        self.groups.values().map(|group| group.count).sum()
+    }
+
+    /// Accepted rows that did not occur.
+    pub fn stale(&self) -> impl Iterator<Item = &'static Accepted> {
+        let seen = |number: &usize| !self.accepted.contains_key(number);
+        (0..ACCEPTED.len()).filter(seen).map(|number| &ACCEPTED[number])
+    }
+
+    /// How many differences the accepted rows cover.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.values().sum()
+    }
+
+    /// The groups as text, the largest first, at most so many.
+    #[must_use]
+    pub fn text(&self, groups_max: usize) -> String {
+        let mut groups: Vec<_> = self.groups.iter().collect();
+        groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.count));
+        let mut text = String::new();
+        for (key, group) in groups.iter().take(groups_max) {
+            let Difference { request, theirs, ours, .. } = &group.example;
+            let list = |set: &BTreeSet<String>| {
+                let shown: Vec<_> = set.iter().take(6).map(String::as_str).collect();
+                let more = set.len().saturating_sub(6);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                shown.join(", ") + &more
+            };
+            let _ = writeln!(
+                text,
+                "{:>5}x {key}\n       on {}\n       in {}\n       e.g. {}\n       real: {}\n       ours: {}",
+                group.count,
+                list(&group.asked),
+                list(&group.scenarios),
+                cut(request, 700),
+                shown(theirs.as_ref()),
+                shown(ours.as_ref()),
+            );
+        }
+        if groups.len() > groups_max {
+            let _ = writeln!(text, "… and {} groups more", groups.len() - groups_max);
+        }
+        text
+    }
+}
+
+fn covers(row: &Accepted, difference: &Difference) -> bool {
+    let values = format!("{} | {}", brief(&difference.theirs), brief(&difference.ours));
+    glob(row.asked, &difference.asked)
+        && glob(row.place, &difference.place)
+        && row.values.is_none_or(|pattern| glob(pattern, &values))
+}
+
+/// Whether a text fits a pattern in which `*` stands for anything.
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let mut parts: Vec<_> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+fn key(difference: &Difference) -> String {
+    let Difference { place, theirs, ours, .. } = difference;
+    format!("{place}: {} -> {}", brief(theirs), brief(ours))
+}
+
+/// A value as it stands in a group's key: scalars themselves, without quoted names.
+fn brief(value: &Option<Value>) -> String {
+    match value {
+        None => "nothing".to_owned(),
+        Some(Value::Object(_)) => "an object".to_owned(),
+        Some(Value::Array(items)) => format!("{} items", items.len()),
+        Some(Value::String(text)) => cut(&without_quoted(text), KEY_CHARACTERS),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// What stands between quotes is the object's own; the words around are the message.
+fn without_quoted(text: &str) -> String {
+    let parts = text.split('"').enumerate();
+    parts.map(|(number, part)| if number % 2 == 0 { part } else { "\"…\"" }).collect()
+}
+
+fn shown(value: Option<&Value>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), |value| cut(&value.to_string(), 700))
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        assert!(glob("*", "") && glob("a*c", "abc") && glob("*.spec*", "$.spec.x"));
+        assert!(glob("abc", "abc") && !glob("abc", "abcd") && !glob("a*c", "abd"));
+    }
+
+    #[test]
+    fn an_accepted_row_covers_only_its_place() {
+        use super::super::accepted::Accepted;
+        let row = Accepted { asked: "GET *", place: "header ETag", values: None, reason: "" };
+        let mut difference = super::Difference {
+            scenario: String::new(),
+            asked: "GET pods".to_owned(),
+            request: String::new(),
+            place: "header ETag".to_owned(),
+            theirs: None,
+            ours: None,
+        };
+        assert!(super::covers(&row, &difference));
+        difference.place = "status".to_owned();
+        assert!(!super::covers(&row, &difference));
+    }
+}

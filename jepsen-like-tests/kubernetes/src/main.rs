@@ -1,0 +1,204 @@
+//! The command line of the Kubernetes harness: `diff`, and what follows it.
+//!
+//! Must not know: how a run works; it parses, runs and prints.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engram_kubernetes_harness::diff::conversation::Conversation;
+use engram_kubernetes_harness::diff::{self, bad_input, report::Report};
+use engram_kubernetes_harness::process::Programs;
+use engram_kubernetes_harness::sides::{Api, Side, Store};
+
+/// Holds the same conversations with the real Kubernetes programs and with ours.
+#[derive(Debug, Parser)]
+#[command(name = "engram-kubernetes")]
+struct Arguments {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Debug, Subcommand)]
+enum Suite {
+    /// Hold the same conversations with the real kube-apiserver and with ours.
+    Diff {
+        /// What the random conversations are drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Random requests, after the scripted ones.
+        #[arg(long, default_value_t = 800)]
+        random: usize,
+        /// Only the scenarios whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+        #[command(flatten)]
+        against: Against,
+    },
+    /// Send bad input to both.
+    BadInput {
+        /// Only the cases whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+        #[command(flatten)]
+        against: Against,
+    },
+}
+
+/// What is compared with the real kube-apiserver, and how the findings are shown.
+#[derive(Debug, Args)]
+struct Against {
+    /// Ours, or the real one once more: then there must be no difference at all.
+    #[arg(long, value_enum, default_value = "ours")]
+    against: Who,
+    /// The store under it.
+    #[arg(long, value_enum, default_value = "etcd")]
+    store: Under,
+    /// Groups of differences that are printed.
+    #[arg(long, default_value_t = 25)]
+    groups: usize,
+    /// A file that all groups are written to.
+    #[arg(long)]
+    report: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
+enum Who {
+    Real,
+    Ours,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Under {
+    Etcd,
+    Engram,
+}
+
+impl Under {
+    fn store(self) -> Store {
+        match self {
+            Under::Etcd => Store::Etcd,
+            Under::Engram => Store::Engram,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(arguments.suite)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(suite: Suite) -> Result<()> {
+    let programs = Programs::find()?;
+    match suite {
+        Suite::Diff { seed, random, only, against } => {
+            converse(&programs, seed, random, only.as_deref(), &against).await
+        }
+        Suite::BadInput { only, against } => refuse(&programs, only.as_deref(), &against).await,
+    }
+}
+
+/// The real one, and what it is compared with.
+async fn pair(
+    programs: &Programs,
+    folder: &std::path::Path,
+    against: &Against,
+) -> Result<(Side, Side)> {
+    let api = if against.against == Who::Ours { Api::Ours } else { Api::Real };
+    let store = against.store.store();
+    tokio::try_join!(
+        Side::start(programs, folder, "real", Api::Real, Store::Etcd, &[]),
+        Side::start(programs, folder, "other", api, store, &[]),
+    )
+}
+
+async fn converse(
+    programs: &Programs,
+    seed: u64,
+    random: usize,
+    only: Option<&str>,
+    against: &Against,
+) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (theirs, ours) = pair(programs, folder.path(), against).await?;
+    let mut held = Conversation::new(&theirs.client, &ours.client);
+    let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
+    let (mut passed, mut failed) = (0_u64, 0_u64);
+    for scenario in diff::scenarios(seed, random)?.iter().filter(|it| wanted(&it.name)) {
+        let before = held.report.unaccepted();
+        if let Err(error) = held.hold(scenario).await {
+            bail!("{}: {error:#}\n{}", scenario.name, ours.logs());
+        }
+        let agree = held.report.unaccepted() == before;
+        passed += u64::from(agree);
+        failed += u64::from(!agree);
+    }
+    println!("diff seed {seed}: {} requests, {} watch events", held.requests, held.events);
+    show(&held.report, against, only.is_none() && random > 0)?;
+    let again = format!("engram-kubernetes diff --seed {seed} --random {random}");
+    finish("Kubernetes conversations", passed, failed, &again)
+}
+
+async fn refuse(programs: &Programs, only: Option<&str>, against: &Against) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (theirs, ours) = pair(programs, folder.path(), against).await?;
+    let mut held = Conversation::new(&theirs.client, &ours.client);
+    held.hold(&bad_input::preparation()).await?;
+    let (mut passed, mut failed) = (0, 0);
+    let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
+    for case in bad_input::cases().iter().filter(|it| wanted(&it.name)) {
+        let before = held.report.unaccepted();
+        if let Err(error) = held.hold(case).await {
+            println!("{}: {error:#}", case.name);
+            failed += 1;
+            continue;
+        }
+        let agree = held.report.unaccepted() == before;
+        passed += u64::from(agree);
+        failed += u64::from(!agree);
+    }
+    show(&held.report, against, false)?;
+    finish("Kubernetes bad input", passed, failed, "engram-kubernetes bad-input")
+}
+
+fn show(report: &Report, against: &Against, whole: bool) -> Result<()> {
+    print!("{}", report.text(against.groups));
+    if let Some(path) = &against.report {
+        std::fs::write(path, report.text(usize::MAX))?;
+    }
+    println!(
+        "{} groups of differences, {} differences accepted by {} rows, {} that follow from others",
+        report.groups(),
+        report.accepted(),
+        diff::accepted::ACCEPTED.len(),
+        report.follow_ups
+    );
+    if whole && against.against == Who::Ours {
+        for row in report.stale() {
+            println!("no longer occurs: {} {}: {}", row.asked, row.place, row.reason);
+        }
+    }
+    Ok(())
+}
+
+fn finish(suite: &str, passed: u64, failed: u64, again: &str) -> Result<()> {
+    println!("suite {suite}: {passed} passed, {failed} failed");
+    if failed > 0 {
+        bail!("{failed} differ; again: {again}");
+    }
+    Ok(())
+}
