@@ -240,7 +240,8 @@ impl Object {
     }
 
     fn joined(&self, kind: &str, api_version: &str) -> Bytes {
-        let mut out = BytesMut::with_capacity(self.body.len() + kind.len() + api_version.len() + 26);
+        let mut out =
+            BytesMut::with_capacity(self.body.len() + kind.len() + api_version.len() + 26);
         self.put_json(&mut out, kind, api_version);
         out.freeze()
     }

@@ -147,9 +147,9 @@ pub struct WatchQuery {
 pub(super) fn parse_resource_version(text: Option<&str>) -> Result<Revision, CacheError> {
     match text {
         None | Some("" | "0") => Ok(Revision::NONE),
-        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text
-            .parse()
-            .map_err(|_| CacheError::InvalidResourceVersion { text: text.to_owned() }),
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().map_err(|_| CacheError::InvalidResourceVersion { text: text.to_owned() })
+        }
         Some(text) => Err(CacheError::InvalidResourceVersion { text: text.to_owned() }),
     }
 }
@@ -158,7 +158,5 @@ pub(super) fn parse_resource_version(text: Option<&str>) -> Result<Revision, Cac
 pub(super) fn invalid_resource_version(text: &str) -> String {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let why = if digits { "value out of range" } else { "invalid syntax" };
-    format!(
-        "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}"
-    )
+    format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}")
 }

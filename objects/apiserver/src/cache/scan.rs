@@ -29,8 +29,7 @@ pub(super) fn members(json: &[u8], at: usize) -> Option<Vec<Member<'_>>> {
         let start = at;
         let name_end = skip_string(json, at)?;
         let name = &json[start + 1..name_end - 1];
-        let value_start =
-            skip_space(json, expect(json, skip_space(json, name_end), b':')?);
+        let value_start = skip_space(json, expect(json, skip_space(json, name_end), b':')?);
         let value_end = skip_value(json, value_start)?;
         found.push(Member { name, whole: start..value_end, value: value_start..value_end });
         at = skip_space(json, value_end);
@@ -120,7 +119,9 @@ mod tests {
 
     #[test]
     fn what_is_no_whole_object_has_no_members() {
-        for json in ["", "[]", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":\"", "{\"a\":[}", "{a:1}"] {
+        for json in
+            ["", "[]", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":\"", "{\"a\":[}", "{a:1}"]
+        {
             assert_eq!(names(json), None, "{json}");
         }
     }

@@ -158,7 +158,11 @@ impl State {
     }
 
     /// The changes under a prefix from a revision on, and the revision after the last one seen.
-    fn changes(&self, prefix: &str, from: Revision) -> Result<(Vec<Change>, Revision), StorageError> {
+    fn changes(
+        &self,
+        prefix: &str,
+        from: Revision,
+    ) -> Result<(Vec<Change>, Revision), StorageError> {
         if from <= self.compacted {
             return Err(StorageError::Compacted { compacted: self.compacted });
         }

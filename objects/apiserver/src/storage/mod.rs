@@ -25,7 +25,7 @@ use bytes::Bytes;
 
 pub use compaction::{CompactionRound, Compactor};
 pub use error::{Outcome, StorageError};
-pub use etcd::{EtcdOptions, EtcdStorage, GrpcService};
+pub use etcd::{EtcdOptions, EtcdStorage, GrpcService, ServiceError};
 pub use memory::MemoryStorage;
 pub use types::{
     Batch, Change, ChangeKind, Got, Page, PageAnswer, Revision, Stored, WatchFrom, Watching,

@@ -8,6 +8,8 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, LeaseGrantRequest, LeaseGrantResponse, RangeRequest,
     RangeResponse, TxnRequest, TxnResponse,
@@ -25,6 +27,9 @@ use crate::storage::{Outcome, Revision, StorageError};
 const PAUSE: Duration = Duration::from_millis(50);
 /// Values and pages may be large: etcd answers as much as it is asked for.
 const ANSWER_BYTES_MAX: usize = 1 << 30;
+
+/// An answer on its way.
+type Sent<T> = BoxFuture<'static, Result<Response<T>, Status>>;
 
 /// What may be done about a call that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,18 +52,28 @@ impl Calls {
     }
 
     pub(super) async fn range(&self, request: RangeRequest) -> Result<RangeResponse, StorageError> {
-        self.call(Nature::Read, async |service| kv(service).range(request.clone()).await).await
+        let send = move |service| -> Sent<_> {
+            let request = request.clone();
+            async move { kv(service).range(request).await }.boxed()
+        };
+        self.call(Nature::Read, send).await
     }
 
     pub(super) async fn txn(&self, request: TxnRequest) -> Result<TxnResponse, StorageError> {
-        self.call(Nature::Write, async |service| kv(service).txn(request.clone()).await).await
+        let send = move |service| -> Sent<_> {
+            let request = request.clone();
+            async move { kv(service).txn(request).await }.boxed()
+        };
+        self.call(Nature::Write, send).await
     }
 
     pub(super) async fn compact(
         &self,
         request: CompactionRequest,
     ) -> Result<CompactionResponse, StorageError> {
-        self.call(Nature::Write, async |service| kv(service).compact(request).await).await
+        let send =
+            move |service| -> Sent<_> { async move { kv(service).compact(request).await }.boxed() };
+        self.call(Nature::Write, send).await
     }
 
     /// Granting is repeated like a read: a lease too many expires by itself.
@@ -66,8 +81,10 @@ impl Calls {
         &self,
         request: LeaseGrantRequest,
     ) -> Result<LeaseGrantResponse, StorageError> {
-        let grant = async |service| LeaseClient::new(service).lease_grant(request).await;
-        self.call(Nature::Read, grant).await
+        let send = move |service| -> Sent<_> {
+            async move { LeaseClient::new(service).lease_grant(request).await }.boxed()
+        };
+        self.call(Nature::Read, send).await
     }
 
     /// The endpoint to open a watch on, and the time it may take.
@@ -82,7 +99,7 @@ impl Calls {
     async fn call<T>(
         &self,
         nature: Nature,
-        send: impl AsyncFn(GrpcService) -> Result<Response<T>, Status>,
+        send: impl Fn(GrpcService) -> Sent<T> + Send,
     ) -> Result<T, StorageError> {
         let end = Instant::now() + self.deadline;
         let mut tries = 0;
@@ -98,10 +115,8 @@ impl Calls {
                 }
             };
             let error = error(&status, nature);
-            let transient = matches!(
-                error,
-                StorageError::Unavailable { .. } | StorageError::Overloaded { .. }
-            );
+            let transient =
+                matches!(error, StorageError::Unavailable { .. } | StorageError::Overloaded { .. });
             if matches!(error, StorageError::Unavailable { .. }) {
                 self.endpoints.failed(&picked);
             }
@@ -192,10 +207,7 @@ mod tests {
         assert_eq!(unknown(etcd(EtcdError::NoSpace)), StorageError::NoSpace);
         assert!(matches!(unknown(etcd(EtcdError::RequestTooLarge)), StorageError::TooLarge { .. }));
         assert!(unknown(etcd(EtcdError::TooManyRequests)).may_retry());
-        assert!(matches!(
-            unknown(etcd(EtcdError::PermissionDenied)),
-            StorageError::Refused { .. }
-        ));
+        assert!(matches!(unknown(etcd(EtcdError::PermissionDenied)), StorageError::Refused { .. }));
     }
 
     #[test]

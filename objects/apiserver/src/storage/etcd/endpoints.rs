@@ -14,10 +14,20 @@ use tower::util::BoxCloneSyncService;
 
 use crate::storage::StorageError;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// A gRPC service: a channel to a server, or a server's services themselves.
-pub type GrpcService = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+pub type GrpcService = BoxCloneSyncService<Request<Body>, Response<Body>, ServiceError>;
+
+/// A failure of a [`GrpcService`] itself, below gRPC.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection failed")]
+pub struct ServiceError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl ServiceError {
+    /// Wraps what went wrong.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        ServiceError(error.into())
+    }
+}
 
 /// How long connecting may take before the next endpoint is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -102,7 +112,7 @@ fn connect(text: &str) -> Result<GrpcService, StorageError> {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .connect_lazy();
-    Ok(BoxCloneSyncService::new(channel.map_err(Into::into)))
+    Ok(BoxCloneSyncService::new(channel.map_err(ServiceError::new)))
 }
 
 #[cfg(test)]

@@ -56,7 +56,13 @@ impl Keys {
         }
     }
 
-    pub(super) fn put(&self, key: &str, expected: Revision, value: Bytes, lease: i64) -> TxnRequest {
+    pub(super) fn put(
+        &self,
+        key: &str,
+        expected: Revision,
+        value: Bytes,
+        lease: i64,
+    ) -> TxnRequest {
         let put = PutRequest { key: self.full(key), value, lease, ..PutRequest::default() };
         self.conditional(key, expected, request_op::Request::RequestPut(put))
     }

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use proto::etcdserverpb::{CompactionRequest, RangeRequest, TxnRequest};
 
-pub use endpoints::GrpcService;
+pub use endpoints::{GrpcService, ServiceError};
 
 use self::calls::Calls;
 use self::endpoints::Endpoints;

@@ -7,9 +7,7 @@
 
 use futures::{Stream, StreamExt as _};
 use proto::etcdserverpb::watch_request::RequestUnion;
-use proto::etcdserverpb::{
-    WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse,
-};
+use proto::etcdserverpb::{WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse};
 use proto::{metadata, status};
 use services::etcdserverpb::watch_client::WatchClient;
 use tokio::sync::mpsc;
