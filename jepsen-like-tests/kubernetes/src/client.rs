@@ -70,6 +70,12 @@ impl Client {
         Ok(Self { port, token: token.to_owned(), tls, kept: tokio::sync::Mutex::new(None) })
     }
 
+    /// The server's port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Another client of the same server, with a connection of its own.
     #[must_use]
     pub fn another(&self) -> Self {

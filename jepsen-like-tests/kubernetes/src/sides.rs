@@ -223,7 +223,7 @@ pub fn start_api(
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-signing-key-file={}", key.display()),
-        format!("--service-account-key-file={}", key.display()),
+        format!("--service-account-key-file={}", key.with_extension("pub").display()),
         format!("--token-auth-file={}", tokens.display()),
         "--authorization-mode=AlwaysAllow".to_owned(),
         "--allow-privileged=true".to_owned(),
@@ -244,7 +244,9 @@ pub fn start_api(
 fn service_account_key(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("service-accounts.key");
     if !path.exists() {
-        std::fs::write(&path, rcgen::KeyPair::generate()?.serialize_pem())?;
+        let pair = rcgen::KeyPair::generate()?;
+        std::fs::write(path.with_extension("pub"), pair.public_key_pem())?;
+        std::fs::write(&path, pair.serialize_pem())?;
     }
     Ok(path)
 }

@@ -63,7 +63,8 @@ impl<'a> Conversation<'a> {
     /// With the real one first.
     #[must_use]
     pub fn new(theirs: &'a Client, ours: &'a Client) -> Self {
-        let speaker = |client| Speaker { client, memory: Memory::default(), streams: Vec::new() };
+        let speaker =
+            |client| Speaker { client, memory: Memory::new(client.port()), streams: Vec::new() };
         Self {
             sides: [speaker(theirs), speaker(ours)],
             report: Report::default(),
@@ -94,6 +95,8 @@ impl<'a> Conversation<'a> {
     }
 
     async fn ask(&mut self, scenario: &str, request: &Request) -> Result<()> {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        self.sides.iter_mut().for_each(|side| side.memory.learn_request(&body));
         let [theirs, ours] = &self.sides;
         let (a, b) = tokio::join!(theirs.ask(request), ours.ask(request));
         let described = describe(request);

@@ -18,6 +18,12 @@ pub const MASKS: &[(&str, &str)] = &[
     ("metadata.managedFields", "server-side apply comes later"),
     ("the five characters after `generateName`", "random; that there are five is compared"),
     ("given addresses and node ports", "each server draws its own from the same range"),
+    (
+        "the order of causes",
+        "Go's maps have none; where it repeats each cause, a message's list is one",
+    ),
+    ("the object that a message quotes", "it quotes managedFields too"),
+    ("the server's own address and port", "each server has its own"),
     ("continue tokens", "each server's own secret; the pages that they lead to are compared"),
     ("ages in Tables", "count seconds"),
     ("bookmarks but the one that ends the initial events", "sent when time has passed"),
@@ -32,6 +38,12 @@ pub const MASKS: &[(&str, &str)] = &[
 pub fn mask(value: &mut Value, memory: &Memory) {
     match value {
         Value::Object(fields) => {
+            if fields.contains_key("causes") {
+                sort_causes(fields);
+            }
+            if fields.get("reason").is_some_and(|reason| reason == "Invalid") {
+                fold_message(fields);
+            }
             let is_list = fields.contains_key("items") || fields.contains_key("rows");
             if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
                 mask_metadata(metadata, memory, is_list);
@@ -41,25 +53,51 @@ pub fn mask(value: &mut Value, memory: &Memory) {
                     "nodePort" | "healthCheckNodePort" if value.as_u64() > Some(29_999) => {
                         *value = "<node port>".into();
                     }
-                    "cells" => mask_cells(value),
+                    "serverAddress" => *value = "<address>".into(),
+                    "cells" => mask_cells(value, memory),
                     _ => mask(value, memory),
                 }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| mask(item, memory)),
-        Value::String(text) => *text = mask_text(text),
+        Value::Number(number) if is_own(number, memory) => *value = "<own port>".into(),
+        Value::String(text) => *text = memory.without_generated(mask_text(text)),
         _ => {}
     }
 }
 
+/// The details of a Status: its causes in the order of their texts.
+fn sort_causes(details: &mut serde_json::Map<String, Value>) {
+    if let Some(Value::Array(causes)) = details.get_mut("causes") {
+        causes.sort_by_key(Value::to_string);
+    }
+}
+
+/// A Status' message without the causes that it repeats, when it repeats each of them.
+fn fold_message(status: &mut serde_json::Map<String, Value>) {
+    let causes = status.get("details").and_then(|details| details["causes"].as_array());
+    let texts: Vec<String> = causes
+        .into_iter()
+        .flatten()
+        .map(|cause| {
+            let text = |name: &str| cause[name].as_str().unwrap_or_default();
+            format!("{}: {}", text("field"), text("message"))
+        })
+        .collect();
+    let Some(Value::String(message)) = status.get_mut("message") else { return };
+    if let Some((before, list)) = message.split_once(" is invalid: [")
+        && texts.iter().all(|text| list.contains(text.as_str()))
+    {
+        *message = format!("{before} is invalid: [<its causes>]");
+    }
+}
+
+fn is_own(number: &serde_json::Number, memory: &Memory) -> bool {
+    memory.own_port() > 0 && number.as_u64() == Some(u64::from(memory.own_port()))
+}
+
 fn mask_metadata(metadata: &mut serde_json::Map<String, Value>, memory: &Memory, is_list: bool) {
     metadata.remove("managedFields");
-    let base = metadata.get("generateName").and_then(Value::as_str).map(str::to_owned);
-    if let (Some(base), Some(Value::String(name))) = (base, metadata.get_mut("name"))
-        && name.strip_prefix(&base).is_some_and(|suffix| suffix.len() == 5)
-    {
-        *name = format!("{base}<5>");
-    }
     if let Some(Value::String(version)) = metadata.get_mut("resourceVersion") {
         *version = match is_list {
             true => memory.list_label(version).to_owned(),
@@ -74,10 +112,13 @@ fn mask_metadata(metadata: &mut serde_json::Map<String, Value>, memory: &Memory,
 }
 
 /// A Table row's cells: ages are taken out.
-fn mask_cells(cells: &mut Value) {
+fn mask_cells(cells: &mut Value, memory: &Memory) {
     for cell in cells.as_array_mut().into_iter().flatten() {
         if let Value::String(text) = cell {
-            *text = if is_age(text) { "<age>".to_owned() } else { mask_text(text) };
+            *text = match is_age(text) {
+                true => "<age>".to_owned(),
+                false => memory.without_generated(mask_text(text)),
+            };
         }
     }
 }
@@ -102,7 +143,8 @@ pub fn mask_text(text: &str) -> String {
     let mut masked = String::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let starts_word = !masked.ends_with(|last: char| last.is_ascii_alphanumeric());
+        let starts_word =
+            rest.starts_with(':') || !masked.ends_with(|last: char| last.is_ascii_alphanumeric());
         let found = if starts_word { own(rest) } else { None };
         let (length, word) = found.unwrap_or_else(|| {
             let length = rest.chars().next().map_or(1, char::len_utf8);
@@ -111,7 +153,27 @@ pub fn mask_text(text: &str) -> String {
         masked += word;
         rest = &rest[length..];
     }
-    mask_current(&masked)
+    mask_quoted(&masked)
+}
+
+/// Numbers and objects that messages quote from each server's own store.
+fn mask_quoted(text: &str) -> String {
+    let text = mask_current(text);
+    let text = match text.split_once("ResourceVersion in record (") {
+        Some((before, after)) => {
+            let after = after.trim_start_matches(|next: char| next.is_ascii_digit());
+            format!("{before}ResourceVersion in record (<rv>{after}")
+        }
+        None => text,
+    };
+    // The object with its managedFields, as JSON text in the order of Go's fields.
+    match text
+        .split_once("Invalid value: \"{")
+        .map(|(before, after)| (before, after.rsplit_once("}\": ")))
+    {
+        Some((before, Some((_, after)))) => format!("{before}Invalid value: \"{{…}}\": {after}"),
+        _ => text,
+    }
 }
 
 /// `…, current: 53` says where each store is.
@@ -128,6 +190,11 @@ fn mask_current(text: &str) -> String {
 fn own(text: &str) -> Option<(usize, &'static str)> {
     if fits(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx") {
         return Some((36, "<uid>"));
+    }
+    if let Some(rest) = text.strip_prefix(':')
+        && fits(rest, "3dddd/")
+    {
+        return Some((6, ":<node port>"));
     }
     // Times that are sent lie in 2001, so that they are told from the servers' own.
     if fits(text, "202d-dd-ddTdd:dd:dd") {
@@ -174,6 +241,7 @@ mod tests {
             ("2026-11-21T12:00:00Z", "<time>"),
             ("2026-11-21T12:00:00.123456Z", "<precise time>"),
             ("2001-01-01T00:00:00Z", "2001-01-01T00:00:00Z"),
+            ("80:30123/TCP", "80:<node port>/TCP"),
             ("10.0.0.17", "<ip>"),
             ("10.0.0.0/24", "10.0.0.0/24"),
             (
@@ -195,7 +263,9 @@ mod tests {
     #[test]
     fn a_generated_name_keeps_its_base() {
         let mut value = json!({"metadata": {"generateName": "a-", "name": "a-x2f4b"}});
-        mask(&mut value, &Memory::default());
+        let mut memory = Memory::default();
+        memory.learn_request(&json!({"metadata": {"generateName": "a-"}}));
+        mask(&mut value, &memory);
         assert_eq!(value["metadata"]["name"], "a-<5>");
     }
 }

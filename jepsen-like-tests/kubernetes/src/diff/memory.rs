@@ -5,7 +5,7 @@
 //!
 //! Must not know: what is asked, or what differs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -14,6 +14,8 @@ use serde_json::Value;
 pub struct Memory {
     objects: HashMap<String, Known>,
     labels: BTreeMap<u64, String>,
+    bases: BTreeSet<String>,
+    own_port: u16,
     continue_token: String,
     list_version: String,
 }
@@ -24,7 +26,18 @@ struct Known {
     uid: String,
 }
 
+/// What generated names end in.
+const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+/// A longer base is cut.
+const BASE_CHARACTERS: usize = 58;
+
 impl Memory {
+    /// The memory of a side whose server listens on a port.
+    #[must_use]
+    pub fn new(own_port: u16) -> Self {
+        Self { own_port, ..Self::default() }
+    }
+
     /// The text with its placeholders filled.
     #[must_use]
     pub fn fill(&self, text: &str) -> String {
@@ -90,6 +103,37 @@ impl Memory {
         }
     }
 
+    /// Takes in a request's body: its `generateName` is the base of a name that the server makes.
+    pub fn learn_request(&mut self, body: &Value) {
+        let base = text(&body["metadata"]["generateName"]);
+        if !base.is_empty() {
+            self.bases.insert(base.chars().take(BASE_CHARACTERS).collect());
+        }
+    }
+
+    /// The port of the server itself, which its own objects name.
+    #[must_use]
+    pub fn own_port(&self) -> u16 {
+        self.own_port
+    }
+
+    /// The text with names that the server made shown as their base.
+    #[must_use]
+    pub fn without_generated(&self, mut text: String) -> String {
+        for base in &self.bases {
+            let mut shown = String::new();
+            let mut rest = text.as_str();
+            while let Some((before, after)) = rest.split_once(base.as_str()) {
+                shown += before;
+                shown += base;
+                rest = after_suffix(after).inspect(|_| shown += "<5>").unwrap_or(after);
+            }
+            shown += rest;
+            text = shown;
+        }
+        text
+    }
+
     /// A list's resourceVersion: it may be anything that is not older than what was seen before.
     #[must_use]
     pub fn list_label(&self, version: &str) -> &'static str {
@@ -120,6 +164,15 @@ pub fn object_path(method: &str, path: &str, name: &str) -> String {
         }
         None => path.to_owned(),
     }
+}
+
+/// The text after a base when five characters of a generated name stand before it.
+fn after_suffix(rest: &str) -> Option<&str> {
+    let suffix = rest.get(..5)?;
+    let made = suffix.bytes().all(|byte| SUFFIX.contains(&byte));
+    let after = &rest[5..];
+    let ends = !after.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-');
+    (made && ends).then_some(after)
 }
 
 /// The resourceVersions of objects: not those of lists.

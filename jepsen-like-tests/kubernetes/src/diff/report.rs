@@ -112,9 +112,9 @@ impl Report {
                 group.count,
                 list(&group.asked),
                 list(&group.scenarios),
-                cut(request, 700),
-                shown(theirs.as_ref()),
-                shown(ours.as_ref()),
+                cut(request, 400),
+                shown(theirs.as_ref(), ours.as_ref()),
+                shown(ours.as_ref(), theirs.as_ref()),
             );
         }
         if groups.len() > groups_max {
@@ -169,8 +169,17 @@ fn without_quoted(text: &str) -> String {
     parts.map(|(number, part)| if number % 2 == 0 { part } else { "\"…\"" }).collect()
 }
 
-fn shown(value: Option<&Value>) -> String {
-    value.map_or_else(|| "nothing".to_owned(), |value| cut(&value.to_string(), 700))
+/// A value as text, from shortly before the place where it parts from the other.
+fn shown(value: Option<&Value>, other: Option<&Value>) -> String {
+    let Some(value) = value else { return "nothing".to_owned() };
+    let text = value.to_string();
+    let other = other.map(Value::to_string).unwrap_or_default();
+    let same = text.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    if same < 120 || other.is_empty() {
+        return cut(&text, 400);
+    }
+    let rest: String = text.chars().skip(same - 60).collect();
+    format!("…{}", cut(&rest, 300))
 }
 
 fn cut(text: &str, characters: usize) -> String {
