@@ -1,1 +1,30 @@
-//! One generic registry: a kind is a row, never a handler.
+//! The registry: every verb of the API over any resource, by its declarative row.
+//!
+//! A request comes in as a `Target` (the row, the namespace, the name, the subresource), options
+//! and a normalised value; it is prepared, checked and written by compare-and-swap, and leaves as
+//! an `Answer` or as a `Status`.
+//!
+//! Invariants:
+//! - Nothing here names a kind; what is special about one stands in its row (`rules`) or in its
+//!   hooks (`kinds`).
+//! - A write that was answered is in the store; a refused one changed nothing.
+//! - Several registries may stand on one store: whatever must be unique is decided by the store.
+//!
+//! Must not know: HTTP, media types (but for those of patches), how the store is reached.
+
+mod options;
+mod request;
+mod row;
+mod rules;
+mod seams;
+mod serving;
+
+pub use options::{
+    CreateOptions, DeleteOptions, FieldValidation, GetOptions, ListOptions, PatchOptions,
+    Preconditions, Propagation, UpdateOptions,
+};
+pub use request::{Answer, Body, Input, PatchKind, RequestContext, Target, UserInfo};
+pub use row::{BodyType, Resource};
+pub use rules::{Rule, rule_of};
+pub use seams::{Clock, Entropy, Seams, SystemClock, SystemEntropy};
+pub use serving::Registry;
