@@ -21,7 +21,7 @@ mod serving;
 
 pub use options::{
     CreateOptions, DeleteOptions, FieldValidation, GetOptions, ListOptions, PatchOptions,
-    Preconditions, Propagation, UpdateOptions,
+    Preconditions, Propagation, Query, UpdateOptions, WriteOptions,
 };
 pub use request::{Answer, Body, Input, PatchKind, RequestContext, Target, UserInfo};
 pub use row::{BodyType, Resource};

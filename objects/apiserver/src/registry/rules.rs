@@ -207,7 +207,7 @@ static RULES: &[Rule] = &[
     },
     Rule { resource: "limitranges", create_on_update: true, ..BASE },
     Rule { resource: "secrets", selectable: &["type"], ..BASE },
-    Rule { resource: "podtemplates", returns_deleted: true, ..counted("", "podtemplates") },
+    Rule { returns_deleted: true, generation: Generation::Content, ..counted("", "podtemplates") },
     Rule { resource: "persistentvolumeclaims", returns_deleted: true, ..BASE },
     Rule { resource: "persistentvolumes", returns_deleted: true, ..BASE },
     Rule { resource: "resourcequotas", returns_deleted: true, ..BASE },
@@ -366,10 +366,7 @@ static RULES: &[Rule] = &[
     // admissionregistration.k8s.io
     admission("mutatingwebhookconfigurations"),
     admission("validatingwebhookconfigurations"),
-    Rule {
-        status_metadata: StatusMetadata::KeepAll,
-        ..admission("validatingadmissionpolicies")
-    },
+    Rule { status_metadata: StatusMetadata::KeepAll, ..admission("validatingadmissionpolicies") },
     admission("validatingadmissionpolicybindings"),
     admission("mutatingadmissionpolicies"),
     admission("mutatingadmissionpolicybindings"),
@@ -428,8 +425,5 @@ const fn admission(resource: &'static str) -> Rule {
 #[must_use]
 pub fn rule_of(group: &str, resource: &str) -> &'static Rule {
     static DEFAULT: Rule = BASE;
-    RULES
-        .iter()
-        .find(|rule| rule.resource == resource && rule.group == group)
-        .unwrap_or(&DEFAULT)
+    RULES.iter().find(|rule| rule.resource == resource && rule.group == group).unwrap_or(&DEFAULT)
 }
