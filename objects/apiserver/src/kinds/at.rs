@@ -20,50 +20,53 @@ enum Step<'a> {
 
 /// One place, chained to the places above it by reference.
 #[derive(Clone, Copy)]
-pub(crate) struct At<'a> {
+pub(crate) struct At<'p, 'v> {
     /// What stands there; null when nothing does.
-    pub(crate) value: &'a Value,
-    above: Option<&'a At<'a>>,
-    step: Step<'a>,
+    pub(crate) value: &'v Value,
+    above: Option<&'p At<'p, 'v>>,
+    step: Step<'p>,
 }
 
-impl<'a> At<'a> {
-    pub(crate) fn root(value: &'a Value) -> Self {
+impl<'p, 'v> At<'p, 'v> {
+    /// The whole object.
+    pub(crate) fn root(value: &'v Value) -> Self {
         At { value, above: None, step: Step::Field("") }
     }
 
     /// The place of a field, or of a field of a field (`"spec.template"`).
-    pub(crate) fn at<'b>(&'b self, fields: &'b str) -> At<'b> {
+    pub(crate) fn at<'b>(&'b self, fields: &'b str) -> At<'b, 'v> {
         At { value: reach(self.value, fields), above: Some(self), step: Step::Field(fields) }
     }
 
     /// An element of a list, or the place where it would stand.
-    pub(crate) fn index<'b>(&'b self, index: usize) -> At<'b> {
+    pub(crate) fn index<'b>(&'b self, index: usize) -> At<'b, 'v> {
         let value = self.value.get(index).unwrap_or(&NULL);
         At { value, above: Some(self), step: Step::Index(index) }
     }
 
     /// An entry of a map, shown in brackets.
-    pub(crate) fn key<'b>(&'b self, key: &'b str) -> At<'b> {
+    pub(crate) fn key<'b>(&'b self, key: &'b str) -> At<'b, 'v> {
         let value = self.value.get(key).unwrap_or(&NULL);
         At { value, above: Some(self), step: Step::Key(key) }
     }
 
     /// The same path with another value, for what is computed.
-    pub(crate) fn with<'b>(&self, value: &'b Value) -> At<'b>
+    pub(crate) fn with<'b>(&self, value: &'b Value) -> At<'p, 'b>
     where
-        'a: 'b,
+        'v: 'b,
     {
         At { value, above: self.above, step: self.step }
     }
 
     /// The elements of the list here; none when it is absent.
-    pub(crate) fn items<'b>(&'b self) -> impl Iterator<Item = At<'b>> {
+    pub(crate) fn items<'b>(&'b self) -> impl Iterator<Item = At<'b, 'v>> {
         (0..self.len()).map(|index| self.index(index))
     }
 
     /// The entries of the map here; none when it is absent.
-    pub(crate) fn entries<'b>(&'b self) -> impl Iterator<Item = (&'b str, At<'b>)> {
+    pub(crate) fn entries<'b>(
+        &'b self,
+    ) -> impl Iterator<Item = (&'v str, At<'b, 'v>)> + use<'b, 'p, 'v> {
         let map = self.value.as_object();
         map.into_iter().flatten().map(|(key, value)| {
             (key.as_str(), At { value, above: Some(self), step: Step::Key(key) })
@@ -96,7 +99,7 @@ impl<'a> At<'a> {
     }
 
     /// The text here, or "".
-    pub(crate) fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'v str {
         self.value.as_str().unwrap_or("")
     }
 
@@ -111,7 +114,7 @@ impl<'a> At<'a> {
     }
 
     /// The text of a field, or "".
-    pub(crate) fn text_of(&self, fields: &str) -> &'a str {
+    pub(crate) fn text_of(&self, fields: &str) -> &'v str {
         reach(self.value, fields).as_str().unwrap_or("")
     }
 
@@ -145,7 +148,7 @@ impl<'a> At<'a> {
 }
 
 /// What can be said of a place.
-impl At<'_> {
+impl At<'_, '_> {
     fn report(
         &self,
         errors: &mut FieldErrors,

@@ -103,7 +103,10 @@ pub(crate) fn immutable(new: &At, old: &At, errors: &mut FieldErrors) {
 }
 
 /// No two of the places hold the same text; the later one is the duplicate.
-pub(crate) fn unique<'a>(places: impl Iterator<Item = At<'a>>, errors: &mut FieldErrors) {
+pub(crate) fn unique<'p, 'v: 'p>(
+    places: impl Iterator<Item = At<'p, 'v>>,
+    errors: &mut FieldErrors,
+) {
     let mut seen = HashSet::new();
     for at in places {
         if !at.is_empty() && !seen.insert(at.text()) {

@@ -80,6 +80,20 @@ pub(crate) fn dns_label(text: &str) -> Faults {
     faults
 }
 
+/// A DNS subdomain whose labels may have underscores, also at their beginning.
+pub(crate) fn subdomain_with_underscore(text: &str) -> Faults {
+    const WORDS: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
+        characters, '_', '-' or '.', and must start and end with an alphanumeric character";
+    const PART: &str = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+    let mut faults = too_long(text, 253);
+    let fits = |part: &str| framed(part.strip_prefix('_').unwrap_or(part), lower_or_digit, b"-_");
+    if !text.split('.').all(fits) {
+        let shape = format!("{PART}(\\.{PART})*");
+        faults.push(mismatch(WORDS, &shape, &["example.com"]));
+    }
+    faults
+}
+
 /// DNS labels joined by dots, at most 253 bytes.
 pub(crate) fn dns_subdomain(text: &str) -> Faults {
     let mut faults = too_long(text, 253);

@@ -15,10 +15,20 @@ use crate::status::FieldErrors;
 use at::At;
 use schema::Value;
 
+mod amounts;
 mod at;
 mod checks;
+mod edit;
 mod formats;
+mod ip;
+mod jobs;
 mod metadata;
+mod pod;
+mod quantity;
+mod selection;
+mod taints;
+mod volumes;
+mod workloads;
 
 pub use metadata::NameRule;
 
@@ -109,6 +119,20 @@ impl Hooks {
 /// The row of a kind; the generic one for kinds without.
 #[must_use]
 pub fn hooks(group: &str, kind: &str) -> &'static Hooks {
-    let _ = (group, kind);
-    &GENERIC
+    let found =
+        ROWS.iter().find(|(its_group, its_kind, _)| *its_kind == kind && *its_group == group);
+    found.map_or(&GENERIC, |(_, _, row)| row)
 }
+
+/// Every kind that knows something of its own: group, kind, row.
+static ROWS: [(&str, &str, Hooks); 9] = [
+    ("", "Pod", pod::POD),
+    ("", "PodTemplate", pod::POD_TEMPLATE),
+    ("", "ReplicationController", workloads::REPLICATION_CONTROLLER),
+    ("apps", "DaemonSet", workloads::DAEMON_SET),
+    ("apps", "Deployment", workloads::DEPLOYMENT),
+    ("apps", "ReplicaSet", workloads::REPLICA_SET),
+    ("apps", "StatefulSet", workloads::STATEFUL_SET),
+    ("batch", "CronJob", jobs::CRON_JOB),
+    ("batch", "Job", jobs::JOB),
+];

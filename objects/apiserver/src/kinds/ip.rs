@@ -1,0 +1,68 @@
+//! IP addresses and networks, as fields write them.
+
+use super::at::At;
+use crate::status::FieldErrors;
+use std::net::{IpAddr, Ipv4Addr};
+
+const NOT_AN_ADDRESS: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+const NOT_A_NETWORK: &str = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+
+/// An address, also as old objects write it: IPv4 with leading zeros.
+pub(crate) fn legacy(at: &At, errors: &mut FieldErrors) {
+    if parse(at.text()).is_none() {
+        at.invalid_as(errors, at.text(), NOT_AN_ADDRESS);
+    }
+}
+
+/// The address that a text says; leading zeros are taken as decimal, as ever.
+pub(crate) fn parse(text: &str) -> Option<IpAddr> {
+    if text.contains(':') {
+        return text.parse().ok();
+    }
+    let mut bytes = [0u8; 4];
+    let mut parts = text.split('.');
+    for byte in &mut bytes {
+        let part = parts.next()?;
+        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        *byte = digits
+            .then(|| part.trim_start_matches('0'))?
+            .parse()
+            .or_else(|error| if part.bytes().all(|byte| byte == b'0') { Ok(0) } else { Err(error) })
+            .ok()?;
+    }
+    parts.next().is_none().then(|| IpAddr::V4(Ipv4Addr::from(bytes)))
+}
+
+/// An address and a number of leading bits.
+pub(crate) fn network(at: &At, errors: &mut FieldErrors) {
+    if parse_network(at.text()).is_none() {
+        at.invalid_as(errors, at.text(), NOT_A_NETWORK);
+    }
+}
+
+/// The network that a text says.
+pub(crate) fn parse_network(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = text.split_once('/')?;
+    let address = parse(address)?;
+    let bits: u8 = bits.bytes().all(|byte| byte.is_ascii_digit()).then(|| bits.parse().ok())??;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    (bits <= most).then_some((address, bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks_are_told_from_other_texts() {
+        for text in ["10.0.0.1", "010.0.0.001", "::1", "0.0.0.0"] {
+            assert!(parse(text).is_some(), "{text}");
+        }
+        for text in ["", "10.0.0", "10.0.0.256", "a.b.c.d", "1.2.3.4.5", "::g"] {
+            assert!(parse(text).is_none(), "{text}");
+        }
+        assert!(parse_network("10.0.0.0/8").is_some());
+        assert!(parse_network("10.0.0.0/33").is_none());
+        assert!(parse_network("10.0.0.0").is_none());
+    }
+}
