@@ -1,0 +1,1 @@
+//! Cases observed on kube-apiserver 1.37.0.
