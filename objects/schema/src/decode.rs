@@ -24,20 +24,28 @@ pub struct Limits {
     pub text_bytes_max: usize,
     /// Duplicates that are reported; further ones are passed over.
     pub duplicates_max: usize,
+    /// Whether objects under duplicate keys are merged, as decoding twice into the same Go struct
+    /// does, or the last one counts, as it does where nothing is known of the types.
+    pub merge_duplicates: bool,
 }
 
 impl Default for Limits {
     /// The limits of a request's body.
     fn default() -> Self {
-        Self { depth_max: 512, nodes_max: 1_000_000, text_bytes_max: 16 << 20, duplicates_max: 100 }
+        Self {
+            depth_max: 512,
+            nodes_max: 1_000_000,
+            text_bytes_max: 16 << 20,
+            duplicates_max: 100,
+            merge_duplicates: true,
+        }
     }
 }
 
 /// A document as read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
-    /// The value. Of duplicate keys the last one counts; objects under duplicate keys are merged,
-    /// as decoding twice into the same Go struct or map does.
+    /// The value. Of duplicate keys the last one counts, or all if they are objects and merged.
     pub value: Value,
     /// The duplicate keys, worded as warnings: `duplicate field "spec.replicas"` for JSON, `line 6:
     /// key "foo" already set in map` for YAML. In document order, each once.

@@ -179,7 +179,8 @@ pub fn strategic(
 }
 
 fn read(bytes: &[u8]) -> Result<(Value, Vec<String>), PatchError> {
-    let decoded = decode::json(bytes, Limits::default()).map_err(|error| PatchError {
+    let limits = Limits { merge_duplicates: false, ..Limits::default() };
+    let decoded = decode::json(bytes, limits).map_err(|error| PatchError {
         cause: error.to_string(),
         ..PatchError::bad_request("invalid JSON patch")
     })?;

@@ -98,7 +98,11 @@ impl Reader<'_> {
                 self.report_duplicate(&key);
             }
             let value = self.member(&key)?;
-            insert(&mut object, key, value);
+            if self.limits.merge_duplicates {
+                merge(&mut object, key, value);
+            } else {
+                object.insert(key, value);
+            }
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -334,11 +338,11 @@ fn number(text: &str, integer: bool) -> Option<Value> {
 }
 
 /// Sets `key`, merging objects into what a duplicate has left there.
-fn insert(object: &mut Map<String, Value>, key: String, value: Value) {
+fn merge(object: &mut Map<String, Value>, key: String, value: Value) {
     match (object.get_mut(&key), value) {
         (Some(Value::Object(old)), Value::Object(new)) => {
             for (key, value) in new {
-                insert(old, key, value);
+                merge(old, key, value);
             }
         }
         (Some(old), value) => *old = value,

@@ -44,9 +44,15 @@ pub(super) fn restore(
             };
             items.iter_mut().try_for_each(|item| restore(schema, element, None, item))
         }
-        Shape::Bytes if !value.is_string() => {
-            Err(format!("cannot restore slice from {}", go_kind(value)))
-        }
+        Shape::Bytes => match value.as_str() {
+            None => Err(format!("cannot restore slice from {}", go_kind(value))),
+            Some(text) => match bad_base64_at(text) {
+                None => Ok(()),
+                Some(at) => {
+                    Err(format!("error decoding from json: illegal base64 data at input byte {at}"))
+                }
+            },
+        },
         Shape::Bool | Shape::Int32 | Shape::Int64 | Shape::Float64 | Shape::String => {
             scalar(shape, go_type, value)
         }
@@ -75,4 +81,27 @@ fn scalar(shape: &Shape, go_type: Option<&str>, value: &mut Value) -> Result<(),
         _ => return Err(format!("unrecognized type: {}", kind_name(shape))),
     }
     Ok(())
+}
+
+/// Where Go's decoder stops in a text that is no base64 with padding. Line ends are passed over.
+fn bad_base64_at(text: &str) -> Option<usize> {
+    let mut in_quantum = 0;
+    let mut bytes = text.bytes().enumerate().filter(|(_, byte)| !matches!(byte, b'\r' | b'\n'));
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
+                in_quantum = (in_quantum + 1) % 4;
+            }
+            b'=' if in_quantum == 3 => return bytes.next().map(|(at, _)| at),
+            b'=' if in_quantum == 2 => {
+                return match bytes.next() {
+                    Some((_, b'=')) => bytes.next().map(|(at, _)| at),
+                    Some((at, _)) => Some(at),
+                    None => Some(text.len()),
+                };
+            }
+            _ => return Some(at),
+        }
+    }
+    (in_quantum != 0).then(|| text.len() - in_quantum)
 }
