@@ -8,7 +8,9 @@
 //!
 //! Must not know: the store, the wire of the API server, or which process it runs in.
 
+pub mod claim;
 pub mod context;
+pub mod deployment;
 pub mod error;
 pub mod expectations;
 pub mod informer;
@@ -17,12 +19,15 @@ mod kinds;
 pub mod leader;
 pub mod options;
 pub mod ownership;
+pub mod pods;
 pub mod queue;
 pub mod recorder;
 pub mod reflector;
+pub mod replicaset;
 pub mod run;
 pub mod selector;
 pub mod worker;
+pub mod written;
 
 pub use context::Context;
 pub use error::{Error, Reconciled};

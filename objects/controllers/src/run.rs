@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::leader::{self, Election};
 use crate::options::{Controller, Options};
+use crate::{deployment, replicaset};
 
 /// Runs the controllers until `shutdown`, or, when elected, until the leadership is lost: a process
 /// that lost it should end, so that nothing of its old knowledge is acted upon. Returns when all
@@ -37,9 +38,10 @@ async fn run_now(client: Client, options: Options, shutdown: CancellationToken) 
 
 fn start(controller: Controller, context: &Context) {
     let context = context.clone();
+    let tasks = context.tasks.clone();
     match controller {
-        // Each room's `run(context)` returns at shutdown; see `deployment::run` for the pattern:
-        // Controller::X => { context.tasks.spawn(x::run(context.clone())); }
-        _ => drop(context),
-    }
+        Controller::Deployment => tasks.spawn(deployment::run(context)),
+        Controller::ReplicaSet => tasks.spawn(replicaset::run(context)),
+        _ => return,
+    };
 }
