@@ -2,7 +2,8 @@
 //! before a client of the crash rounds tries a member again that did not answer.
 //!
 //! Invariant: whoever calls it looks or tries again afterwards, until a deadline or the end of the
-//! round; nothing is concluded from the wait itself. `cargo xtask tidy` refuses a sleep anywhere else.
+//! round; nothing is concluded from the wait itself. `cargo xtask tidy` refuses a sleep anywhere
+//! else.
 
 use std::time::Duration;
 

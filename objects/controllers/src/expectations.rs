@@ -1,8 +1,8 @@
 //! What a controller did and has not yet seen come back through its informer.
 //!
 //! Invariant: while creations or deletions of an owner are expected, its controller neither creates
-//! nor deletes more: a slow cache never makes it do the same thing twice. Expectations lapse after a
-//! while, so that a lost event delays and never stops.
+//! nor deletes more: a slow cache never makes it do the same thing twice. Expectations lapse after
+//! a while, so that a lost event delays and never stops.
 //!
 //! Must not know: kinds. The owner is a key, the expected objects are uids or plain counts.
 

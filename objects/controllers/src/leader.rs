@@ -1,8 +1,8 @@
 //! Leader election by a Lease: of several processes one works, the others stand by.
 //!
-//! Invariants: nobody's clock is compared with another's: a Lease has run out when it did not change
-//! for its duration as seen from here. A leader that cannot renew stops working before others may
-//! begin. Every step is a compare-and-set on the Lease's resourceVersion.
+//! Invariants: nobody's clock is compared with another's: a Lease has run out when it did not
+//! change for its duration as seen from here. A leader that cannot renew stops working before
+//! others may begin. Every step is a compare-and-set on the Lease's resourceVersion.
 //!
 //! Must not know: what the leader does.
 

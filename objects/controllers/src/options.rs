@@ -119,8 +119,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Switches controllers as kube-controller-manager's `--controllers` does: `*` is all, a name is
-    /// this one, `-name` is not this one; what is named wins over `*`.
+    /// Switches controllers as kube-controller-manager's `--controllers` does: `*` is all, a name
+    /// is this one, `-name` is not this one; what is named wins over `*`.
     ///
     /// # Errors
     /// A name that is not known.

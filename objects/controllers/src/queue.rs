@@ -1,8 +1,8 @@
 //! The work queue: which keys are to be looked at, each at most once at a time.
 //!
-//! Invariants: a key that is waiting is not added twice; a key that is being worked on is not handed
-//! to a second worker, but is waiting again after its worker is done if it was added meanwhile. A
-//! delayed key becomes an ordinary one when its time has come.
+//! Invariants: a key that is waiting is not added twice; a key that is being worked on is not
+//! handed to a second worker, but is waiting again after its worker is done if it was added
+//! meanwhile. A delayed key becomes an ordinary one when its time has come.
 //!
 //! Must not know: what the keys mean.
 

@@ -1,8 +1,8 @@
 //! Events: what controllers tell people, as core/v1 Events that `kubectl describe` shows.
 //!
-//! Invariants: recording never waits and never fails a controller: when too much is recorded, events
-//! are dropped. The same event again raises `count` instead of adding an object; many alike in a
-//! short time become one; a single object gets a burst and then a trickle.
+//! Invariants: recording never waits and never fails a controller: when too much is recorded,
+//! events are dropped. The same event again raises `count` instead of adding an object; many alike
+//! in a short time become one; a single object gets a burst and then a trickle.
 
 use std::collections::HashMap;
 use std::time::Duration;

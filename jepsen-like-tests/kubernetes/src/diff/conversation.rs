@@ -1,4 +1,5 @@
-//! Holds a conversation: each side is asked the same at the same time, and the answers are compared.
+//! Holds a conversation: each side is asked the same at the same time, and the answers are
+//! compared.
 //!
 //! Invariant: once the sides have parted over an object (one took a write that the other refused),
 //! what follows about that object is counted apart: it tells nothing new.

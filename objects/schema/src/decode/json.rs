@@ -1,8 +1,8 @@
 //! The JSON reader: one pass over the bytes, error texts as Go's `encoding/json` words them.
 //!
 //! Invariant: `at` never passes the end, and every loop moves it on. It is our own because clients
-//! see the texts, duplicates must be found with their paths, and Go's leniency about text that is no
-//! UTF-8 has to be matched.
+//! see the texts, duplicates must be found with their paths, and Go's leniency about text that is
+//! no UTF-8 has to be matched.
 
 use serde_json::{Map, Number};
 
