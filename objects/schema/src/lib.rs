@@ -4,6 +4,7 @@
 //! Pure: no clock, no sockets, no disk. Must not know: storage, HTTP, any single kind's behaviour.
 
 pub mod decode;
+pub mod duration;
 pub mod facts;
 pub mod openapi;
 pub mod patch;
