@@ -23,7 +23,7 @@ mod random;
 mod rpc;
 mod tasks;
 
-pub use doors::{Reserved, reserve, serve_clients, serve_metrics};
+pub use doors::{ClientService, Reserved, client_service, reserve, serve_clients, serve_metrics};
 pub use errors::ServeError;
 pub use member::{Ids, Member, MemberParts};
 pub use rpc::etcd_page;

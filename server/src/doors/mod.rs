@@ -5,11 +5,13 @@
 
 mod connection;
 mod dispatch;
+mod in_process;
 mod serve;
 mod services;
 mod stream_end;
 
 pub(crate) use connection::Traffic;
 pub use connection::{Reserved, reserve};
+pub use in_process::{ClientService, client_service};
 pub use serve::{serve_clients, serve_metrics};
 pub(crate) use stream_end::StreamEnd;

@@ -1,0 +1,125 @@
+//! Objects in the shape that was asked for: as they are, as a table, as metadata alone.
+
+use bytes::Bytes;
+use http::StatusCode;
+use schema::Value;
+use schema::types::ResourceFacts;
+use serde_json::json;
+
+use super::answer::{self, Answer};
+use super::negotiate::{Form, Shape};
+use super::verbs::Asked;
+use crate::cache::Object;
+use crate::registry::Resource;
+use crate::status::{Reason, Status};
+use crate::tables::{self, Headers, IncludeObject};
+
+/// Shapes objects of one resource.
+#[derive(Debug, Clone)]
+pub(crate) struct Shaper {
+    facts: &'static ResourceFacts,
+    include: IncludeObject,
+}
+
+/// A cached object as JSON in the version of a row.
+pub(crate) fn presented(resource: &Resource, object: &Object) -> Bytes {
+    object.json_as(resource.facts.kind, &resource.facts.api_version())
+}
+
+impl Shaper {
+    /// For a request. *Errors*: `includeObject` is no known word.
+    pub(crate) fn new(asked: &Asked<'_>) -> Result<Self, Status> {
+        let include = asked.ask.query.first("includeObject").unwrap_or_default();
+        let include = IncludeObject::parse(include).map_err(Status::bad_request)?;
+        Ok(Shaper { facts: asked.resource().facts, include })
+    }
+
+    /// The answer of one object, or of the list that a deletion of a collection answers.
+    pub(crate) fn answer(
+        &self,
+        code: StatusCode,
+        bytes: Bytes,
+        form: Form,
+    ) -> Result<Answer, Status> {
+        if form.shape == Shape::Object || form.shape == Shape::Discovery {
+            return Ok(answer::json(code, form, bytes));
+        }
+        let value: Value = serde_json::from_slice(&bytes).map_err(Status::internal)?;
+        let document = match value.get("items").and_then(Value::as_array) {
+            Some(items) => self.list(items.iter(), &value["metadata"], form)?,
+            None => self.single(&value, form, Headers::Shown)?,
+        };
+        Ok(answer::document(code, form, &document))
+    }
+
+    /// One object in its shape.
+    pub(crate) fn single(
+        &self,
+        value: &Value,
+        form: Form,
+        headers: Headers,
+    ) -> Result<Value, Status> {
+        match form.shape {
+            Shape::Object | Shape::Discovery => Ok(value.clone()),
+            Shape::Table(version) => {
+                let one = std::iter::once(value);
+                Ok(self.table(one, &value["metadata"], version, headers))
+            }
+            Shape::Metadata(version) => Ok(versioned(tables::partial_object(value), version)),
+            Shape::MetadataList(_) => Err(wrong("PartialObjectMetadataList", "not a list")),
+        }
+    }
+
+    /// A list in its shape.
+    pub(crate) fn list<'a>(
+        &self,
+        items: impl Iterator<Item = &'a Value>,
+        metadata: &Value,
+        form: Form,
+    ) -> Result<Value, Status> {
+        match form.shape {
+            Shape::Table(version) => Ok(self.table(items, metadata, version, Headers::Shown)),
+            Shape::Metadata(_) => Err(wrong("PartialObjectMetadata", "a list")),
+            Shape::MetadataList(version) => {
+                Ok(versioned(tables::partial_object_list(items, metadata), version))
+            }
+            Shape::Object | Shape::Discovery => Ok(json!({
+                "kind": format!("{}List", self.facts.kind),
+                "apiVersion": self.facts.api_version(),
+                "metadata": metadata,
+                "items": items.cloned().collect::<Vec<_>>(),
+            })),
+        }
+    }
+
+    /// A table without rows, for a bookmark.
+    pub(crate) fn bookmark_table(&self, metadata: &Value, form: Form, headers: Headers) -> Value {
+        let version = match form.shape {
+            Shape::Table(version) => version,
+            _ => "meta.k8s.io/v1",
+        };
+        self.table(std::iter::empty(), metadata, version, headers)
+    }
+
+    fn table<'a>(
+        &self,
+        items: impl Iterator<Item = &'a Value>,
+        metadata: &Value,
+        version: &'static str,
+        headers: Headers,
+    ) -> Value {
+        let printer = tables::printer(self.facts.group, self.facts.kind);
+        let now = jiff::Timestamp::now();
+        versioned(tables::table(printer, items, metadata, self.include, headers, now), version)
+    }
+}
+
+fn versioned(mut document: Value, version: &'static str) -> Value {
+    document["apiVersion"] = version.into();
+    document
+}
+
+fn wrong(shape: &str, is: &str) -> Status {
+    let message = format!("you requested {shape}, but the requested object is {is}");
+    Status::plain(406, Reason::NotAcceptable, message)
+}
