@@ -1,5 +1,6 @@
 //! The binary as a person and as a driver of etcd binaries meet it.
 
 mod dev;
+mod quorum;
 mod server;
 mod support;

@@ -32,6 +32,19 @@ pub(crate) fn free_ports() -> u16 {
     }
 }
 
+fn flags(data_dir: &Path, port: u16, cluster: &str) -> [String; 6] {
+    let (client, peer) =
+        (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{}", port + 1));
+    [
+        format!("--data-dir={}", data_dir.display()),
+        format!("--listen-client-urls={client}"),
+        format!("--advertise-client-urls={client}"),
+        format!("--listen-peer-urls={peer}"),
+        format!("--initial-advertise-peer-urls={peer}"),
+        format!("--initial-cluster={cluster}"),
+    ]
+}
+
 /// A running `engram`.
 pub(crate) struct Process {
     pub(crate) child: Child,
@@ -75,19 +88,22 @@ impl Process {
 
     /// `engram server` (or what is called so) alone; it is ready.
     pub(crate) async fn server(program: &Path, first: &[&str], data_dir: &Path, port: u16) -> Self {
-        let peer = format!("http://127.0.0.1:{}", port + 1);
-        let client = format!("http://127.0.0.1:{port}");
-        let flags = [
-            format!("--data-dir={}", data_dir.display()),
-            format!("--listen-client-urls={client}"),
-            format!("--advertise-client-urls={client}"),
-            format!("--listen-peer-urls={peer}"),
-            format!("--initial-advertise-peer-urls={peer}"),
-            format!("--initial-cluster=default={peer}"),
-        ];
-        let words: Vec<&str> =
-            first.iter().copied().chain(flags.iter().map(String::as_str)).collect();
-        let mut child = command(program, &words).spawn().expect("it starts");
+        let cluster = format!("default=http://127.0.0.1:{}", port + 1);
+        let flags = flags(data_dir, port, &cluster);
+        let flags = flags.iter().map(String::as_str);
+        Self::ready(program, &first.iter().copied().chain(flags).collect::<Vec<_>>(), port).await
+    }
+
+    /// One member of a quorum; it is ready, which takes most of the others.
+    pub(crate) async fn member(data_dir: &Path, port: u16, name: &str, cluster: &str) -> Self {
+        let flags = flags(data_dir, port, cluster);
+        let flags = flags.iter().map(String::as_str);
+        let words: Vec<&str> = ["server", "--name", name].into_iter().chain(flags).collect();
+        Self::ready(engram(), &words, port).await
+    }
+
+    async fn ready(program: &Path, words: &[&str], port: u16) -> Self {
+        let mut child = command(program, words).spawn().expect("it starts");
         let stderr = child.stderr.take().expect("piped");
         until(stderr, "ready to serve client requests").await;
         Process { child, port }

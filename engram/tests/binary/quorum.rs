@@ -1,0 +1,74 @@
+//! `engram server` as a quorum of processes, from etcd's flags.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use proto::etcdserverpb as pb;
+use rustix::process::Signal;
+use services::etcdserverpb::maintenance_client::MaintenanceClient;
+
+use crate::support::{PATIENCE, Process, free_ports};
+
+/// A stopped leader is gone within this.
+const END_WITHIN: Duration = Duration::from_millis(1500);
+
+async fn quorum(folder: &Path, size: usize) -> Vec<Process> {
+    let ports: Vec<u16> = (0..size).map(|_| free_ports()).collect();
+    let names = ports.iter().enumerate();
+    let cluster: Vec<String> =
+        names.map(|(at, port)| format!("n{at}=http://127.0.0.1:{}", port + 1)).collect();
+    let cluster = cluster.join(",");
+    let starts = ports.iter().enumerate().map(|(at, port)| {
+        let (data_dir, cluster) = (folder.join(format!("n{at}")), cluster.as_str());
+        async move { Process::member(&data_dir, *port, &format!("n{at}"), cluster).await }
+    });
+    futures::future::join_all(starts).await
+}
+
+/// Where the member that leads is.
+async fn leader(members: &[Process]) -> usize {
+    let began = Instant::now();
+    let mut pause = tokio::time::interval(Duration::from_millis(20));
+    while began.elapsed() < PATIENCE {
+        for (at, member) in members.iter().enumerate() {
+            let mut client = MaintenanceClient::new(member.channel().await);
+            let status = client.status(pb::StatusRequest {}).await.expect("told").into_inner();
+            let own = status.header.expect("a header").member_id;
+            if status.leader == own {
+                return at;
+            }
+        }
+        pause.tick().await;
+    }
+    panic!("no leader within {PATIENCE:?}");
+}
+
+#[tokio::test]
+async fn a_leader_of_three_hands_over_and_ends_in_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut members = quorum(folder.path(), 3).await;
+    members[0].put("a", "1").await;
+    let mut old = members.remove(leader(&members).await);
+    let (status, took) = old.end(Signal::TERM).await;
+    assert!(status.success(), "{status}");
+    assert!(took < END_WITHIN, "the leader took {took:?} to end");
+    let began = Instant::now();
+    members[0].put("a", "2").await;
+    assert!(began.elapsed() < END_WITHIN, "no leader for {:?}", began.elapsed());
+    assert_eq!(members[1].get("a").await.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn five_members_go_on_without_two() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut members = quorum(folder.path(), 5).await;
+    members[4].put("a", "1").await;
+    for _ in 0..2 {
+        let at = leader(&members).await;
+        members.remove(at).kill().await;
+        // The others elect one of them before they answer.
+        leader(&members).await;
+    }
+    members[0].put("a", "2").await;
+    assert_eq!(members[2].get("a").await.as_deref(), Some("2"));
+}
