@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod diff;
+pub mod kubectl;
 pub mod pause;
 pub mod process;
 pub mod sides;

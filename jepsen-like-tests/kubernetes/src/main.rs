@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engram_kubernetes_harness::diff::conversation::Conversation;
 use engram_kubernetes_harness::diff::{self, bad_input, report::Report};
+use engram_kubernetes_harness::kubectl;
 use engram_kubernetes_harness::process::Programs;
 use engram_kubernetes_harness::sides::{Api, Side, Store};
 
@@ -33,6 +34,17 @@ enum Suite {
         /// Only the scenarios whose name contains this.
         #[arg(long)]
         only: Option<String>,
+        #[command(flatten)]
+        against: Against,
+    },
+    /// Run the same kubectl command lines against both.
+    Kubectl {
+        /// Only the sections whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+        /// Who keeps what is declared, on both sides, in the sections that need controllers.
+        #[arg(long, value_enum, default_value = "ours")]
+        controllers: Controllers,
         #[command(flatten)]
         against: Against,
     },
@@ -75,6 +87,13 @@ enum Under {
     Engram,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
+enum Controllers {
+    /// No one: sections that need them are left out.
+    None,
+    Ours,
+}
+
 impl Under {
     fn store(self) -> Store {
         match self {
@@ -107,6 +126,9 @@ async fn run(suite: Suite) -> Result<()> {
     match suite {
         Suite::Diff { seed, random, only, against } => {
             converse(&programs, seed, random, only.as_deref(), &against).await
+        }
+        Suite::Kubectl { only, controllers, against } => {
+            transcribe(&programs, only.as_deref(), controllers, &against).await
         }
         Suite::BadInput { only, against } => refuse(&programs, only.as_deref(), &against).await,
     }
@@ -173,6 +195,41 @@ async fn refuse(programs: &Programs, only: Option<&str>, against: &Against) -> R
     }
     show(&held.report, against, false)?;
     finish("Kubernetes bad input", passed, failed, "engram-kubernetes bad-input")
+}
+
+async fn transcribe(
+    programs: &Programs,
+    only: Option<&str>,
+    controllers: Controllers,
+    against: &Against,
+) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (mut theirs, mut ours) = pair(programs, folder.path(), against).await?;
+    let kubectl_program = programs.peer("kubectl");
+    let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
+    let mut outcome = kubectl::Outcome::default();
+    let sections = kubectl::script::read()?;
+    let (with, without): (Vec<_>, Vec<_>) = sections
+        .iter()
+        .filter(|section| wanted(&section.name))
+        .partition(|section| section.controllers);
+    for section in without {
+        kubectl::run(&kubectl_program, &theirs, &ours, section, &mut outcome).await?;
+    }
+    if controllers == Controllers::Ours && !with.is_empty() {
+        for side in [&mut theirs, &mut ours] {
+            side.start_our_controllers(programs, &[])?;
+        }
+        for section in with {
+            kubectl::run(&kubectl_program, &theirs, &ours, section, &mut outcome).await?;
+        }
+    }
+    print!("{}", outcome.text);
+    if let Some(path) = &against.report {
+        std::fs::write(path, &outcome.text)?;
+    }
+    println!("{} lines differ where a row accepts it", outcome.accepted);
+    finish("kubectl transcripts", outcome.passed, outcome.failed, "engram-kubernetes kubectl")
 }
 
 fn show(report: &Report, against: &Against, whole: bool) -> Result<()> {
