@@ -102,15 +102,16 @@ pub(crate) fn immutable(new: &At, old: &At, errors: &mut FieldErrors) {
     }
 }
 
-/// No two of the places hold the same text; the later one is the duplicate.
-pub(crate) fn unique<'p, 'v: 'p>(
-    places: impl Iterator<Item = At<'p, 'v>>,
+/// No two of the texts are equal; `report` is told the place of each later one.
+pub(crate) fn unique<'v>(
+    texts: impl Iterator<Item = &'v str>,
     errors: &mut FieldErrors,
+    report: impl Fn(usize, &mut FieldErrors, &str),
 ) {
     let mut seen = HashSet::new();
-    for at in places {
-        if !at.is_empty() && !seen.insert(at.text()) {
-            at.duplicate(errors);
+    for (index, text) in texts.enumerate() {
+        if !text.is_empty() && !seen.insert(text) {
+            report(index, errors, text);
         }
     }
 }

@@ -33,6 +33,31 @@ pub(crate) fn parse(text: &str) -> Option<IpAddr> {
     parts.next().is_none().then(|| IpAddr::V4(Ipv4Addr::from(bytes)))
 }
 
+/// An address by which something can be reached from elsewhere.
+pub(crate) fn usable(at: &At, errors: &mut FieldErrors) {
+    let Some(address) = parse(at.text()) else { return };
+    let (link_local, multicast) = match address {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
+        IpAddr::V6(v6) => {
+            let head = v6.segments()[0];
+            (head & 0xffc0 == 0xfe80, head & 0xff0f == 0xff02)
+        }
+    };
+    for (is, words) in [
+        (address.is_unspecified(), format!("may not be unspecified ({address})")),
+        (address.is_loopback(), "may not be in the loopback range (127.0.0.0/8, ::1/128)".into()),
+        (link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)".into()),
+        (
+            multicast,
+            "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".into(),
+        ),
+    ] {
+        if is {
+            at.invalid_as(errors, at.text(), words);
+        }
+    }
+}
+
 /// An address and a number of leading bits.
 pub(crate) fn network(at: &At, errors: &mut FieldErrors) {
     if parse_network(at.text()).is_none() {

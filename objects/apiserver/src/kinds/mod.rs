@@ -17,20 +17,36 @@ use schema::Value;
 
 mod amounts;
 mod at;
+mod autoscaler;
 mod checks;
+mod classes;
+mod config;
 mod edit;
+mod endpoints;
+mod event;
 mod formats;
+mod guards;
 mod ip;
 mod jobs;
 mod metadata;
+mod namespace;
+mod networking;
+mod node;
 mod pod;
 mod quantity;
+mod rbac;
 mod selection;
+mod service;
+mod storage_kinds;
 mod taints;
 mod volumes;
+mod webhooks;
 mod workloads;
 
+pub use autoscaler::{from_first_version, to_first_version};
+pub use event::{from_core_event, to_core_event};
 pub use metadata::NameRule;
+pub use pod::validate_ephemeral;
 
 /// What a kind adds to the generic registry.
 #[derive(Clone, Copy)]
@@ -68,6 +84,9 @@ const GENERIC: Hooks = Hooks {
     update: |_, _, _| {},
     status: |_, _, _| {},
 };
+
+/// The row of a kind of which only the names are known to be DNS subdomains.
+const NAMED: Hooks = Hooks { name: NameRule::Subdomain, ..GENERIC };
 
 impl Hooks {
     /// Whether the object, defaulted and prepared, may be created.
@@ -125,14 +144,61 @@ pub fn hooks(group: &str, kind: &str) -> &'static Hooks {
 }
 
 /// Every kind that knows something of its own: group, kind, row.
-static ROWS: [(&str, &str, Hooks); 9] = [
+static ROWS: [(&str, &str, Hooks); 56] = [
+    ("", "ConfigMap", config::CONFIG_MAP),
+    ("", "Endpoints", endpoints::ENDPOINTS),
+    ("", "Event", event::CORE_EVENT),
+    ("", "LimitRange", guards::LIMIT_RANGE),
+    ("", "Namespace", namespace::NAMESPACE),
+    ("", "Node", node::NODE),
+    ("", "PersistentVolume", storage_kinds::PERSISTENT_VOLUME),
+    ("", "PersistentVolumeClaim", storage_kinds::PERSISTENT_VOLUME_CLAIM),
     ("", "Pod", pod::POD),
     ("", "PodTemplate", pod::POD_TEMPLATE),
     ("", "ReplicationController", workloads::REPLICATION_CONTROLLER),
+    ("", "ResourceQuota", guards::RESOURCE_QUOTA),
+    ("", "Secret", config::SECRET),
+    ("", "Service", service::SERVICE),
+    ("", "ServiceAccount", config::SERVICE_ACCOUNT),
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy", NAMED),
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", NAMED),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration", webhooks::MUTATING),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", NAMED),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", NAMED),
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", webhooks::VALIDATING),
+    ("apiextensions.k8s.io", "CustomResourceDefinition", NAMED),
+    ("apps", "ControllerRevision", guards::CONTROLLER_REVISION),
     ("apps", "DaemonSet", workloads::DAEMON_SET),
     ("apps", "Deployment", workloads::DEPLOYMENT),
     ("apps", "ReplicaSet", workloads::REPLICA_SET),
     ("apps", "StatefulSet", workloads::STATEFUL_SET),
+    ("autoscaling", "HorizontalPodAutoscaler", autoscaler::HORIZONTAL_POD_AUTOSCALER),
     ("batch", "CronJob", jobs::CRON_JOB),
     ("batch", "Job", jobs::JOB),
+    ("coordination.k8s.io", "Lease", event::LEASE),
+    ("discovery.k8s.io", "EndpointSlice", endpoints::ENDPOINT_SLICE),
+    ("events.k8s.io", "Event", event::EVENT),
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema", NAMED),
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", NAMED),
+    ("networking.k8s.io", "Ingress", networking::INGRESS),
+    ("networking.k8s.io", "IngressClass", networking::INGRESS_CLASS),
+    ("networking.k8s.io", "NetworkPolicy", networking::NETWORK_POLICY),
+    ("networking.k8s.io", "ServiceCIDR", NAMED),
+    ("node.k8s.io", "RuntimeClass", classes::RUNTIME_CLASS),
+    ("policy", "PodDisruptionBudget", guards::POD_DISRUPTION_BUDGET),
+    ("rbac.authorization.k8s.io", "ClusterRole", rbac::CLUSTER_ROLE),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding", rbac::CLUSTER_ROLE_BINDING),
+    ("rbac.authorization.k8s.io", "Role", rbac::ROLE),
+    ("rbac.authorization.k8s.io", "RoleBinding", rbac::ROLE_BINDING),
+    ("resource.k8s.io", "DeviceClass", NAMED),
+    ("resource.k8s.io", "ResourceClaim", NAMED),
+    ("resource.k8s.io", "ResourceClaimTemplate", NAMED),
+    ("resource.k8s.io", "ResourceSlice", NAMED),
+    ("scheduling.k8s.io", "PriorityClass", classes::PRIORITY_CLASS),
+    ("storage.k8s.io", "CSIDriver", storage_kinds::CSI_DRIVER),
+    ("storage.k8s.io", "CSINode", storage_kinds::CSI_NODE),
+    ("storage.k8s.io", "CSIStorageCapacity", NAMED),
+    ("storage.k8s.io", "StorageClass", classes::STORAGE_CLASS),
+    ("storage.k8s.io", "VolumeAttachment", storage_kinds::VOLUME_ATTACHMENT),
+    ("storage.k8s.io", "VolumeAttributesClass", NAMED),
 ];

@@ -88,7 +88,7 @@ fn create(pod: &At, errors: &mut FieldErrors) {
 }
 
 /// The door of `pods/ephemeralcontainers`.
-pub(crate) fn validate_ephemeral(new: &Value, old: &Value, errors: &mut FieldErrors) {
+pub fn validate_ephemeral(new: &Value, old: &Value, errors: &mut FieldErrors) {
     update::validate_ephemeral(&At::root(new), &At::root(old), errors);
 }
 

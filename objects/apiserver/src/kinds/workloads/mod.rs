@@ -64,7 +64,7 @@ fn always_restarts(template: &At, errors: &mut FieldErrors) {
 }
 
 /// Counts of a status are not negative.
-fn counts(status: &At, fields: &[&str], errors: &mut FieldErrors) {
+pub(crate) fn counts(status: &At, fields: &[&str], errors: &mut FieldErrors) {
     for field in fields {
         checks::non_negative(&status.at(field), errors);
     }
@@ -93,7 +93,7 @@ fn not_decremented(new: &At, old: &At, errors: &mut FieldErrors) {
 }
 
 /// A number of pods or a percentage of all, not negative.
-fn count_or_percent(at: &At, errors: &mut FieldErrors) {
+pub(crate) fn count_or_percent(at: &At, errors: &mut FieldErrors) {
     if at.value.is_string() {
         checks::format(at, errors, super::formats::percent);
     } else {
@@ -107,7 +107,7 @@ fn percent_of(at: &At) -> Option<i64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().unwrap_or(i64::MAX))
 }
 
-fn at_most_all(at: &At, errors: &mut FieldErrors) {
+pub(crate) fn at_most_all(at: &At, errors: &mut FieldErrors) {
     if percent_of(at).is_some_and(|percent| percent > 100) {
         at.invalid(errors, "must not be greater than 100%");
     }

@@ -1,0 +1,178 @@
+//! Event and Lease: what happened, and who is alive.
+//!
+//! An event has two forms, one per API group, of one stored object. Validation sees the core form
+//! with either row; the row of `events.k8s.io` asks for more.
+
+use super::at::At;
+use super::edit::{self, fill_zero};
+use super::{GENERIC, Hooks, NameRule, checks, formats, metadata};
+use crate::status::FieldErrors;
+use schema::Value;
+
+/// The row of core events.
+pub(crate) const CORE_EVENT: Hooks = Hooks {
+    name: NameRule::Any,
+    create: |event, errors| shared(event, "reportingComponent", errors),
+    update: |event, _, errors| shared(event, "reportingComponent", errors),
+    ..GENERIC
+};
+
+/// The row of events of the newer group.
+pub(crate) const EVENT: Hooks = Hooks { name: NameRule::Any, create, update, ..GENERIC };
+
+/// The row of Lease.
+pub(crate) const LEASE: Hooks = Hooks {
+    name: NameRule::Subdomain,
+    create: |lease, errors| self::lease(&lease.at("spec"), errors),
+    update: |lease, _, errors| self::lease(&lease.at("spec"), errors),
+    ..GENERIC
+};
+
+const RENAMED: [(&str, &str); 8] = [
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+    ("reportingComponent", "reportingController"),
+    ("eventTime", "eventTime"),
+];
+
+/// The form of an event in the core group, from that in `events.k8s.io`.
+pub fn to_core_event(event: &mut Value) {
+    rename(event, "v1", |(core, newer)| (newer, core));
+}
+
+/// The form of an event in `events.k8s.io`, from that in the core group.
+pub fn from_core_event(event: &mut Value) {
+    rename(event, "events.k8s.io/v1", |(core, newer)| (core, newer));
+}
+
+fn rename(
+    event: &mut Value,
+    version: &str,
+    direction: fn((&'static str, &'static str)) -> (&'static str, &'static str),
+) {
+    edit::set(event, "apiVersion", version);
+    let Some(map) = event.as_object_mut() else { return };
+    for (from, to) in RENAMED.map(direction).into_iter().filter(|(from, to)| from != to) {
+        if let Some(value) = map.remove(from) {
+            map.insert(to.to_owned(), value);
+        }
+    }
+    fill_zero(event, "eventTime", Value::Null);
+}
+
+fn has_time(event: &At) -> bool {
+    !event.at("eventTime").is_empty()
+}
+
+fn shared(event: &At, controller: &str, errors: &mut FieldErrors) {
+    const ELSEWHERE: &str = "does not match event.namespace";
+    let involved = event.at("involvedObject.namespace");
+    let namespace = event.text_of("metadata.namespace");
+    if !has_time(event) {
+        let fits = match involved.text() {
+            "" => matches!(namespace, "" | "default"),
+            other => other == namespace,
+        };
+        if !fits {
+            involved.invalid_as(errors, involved.text(), ELSEWHERE);
+        }
+        return;
+    }
+    if involved.is_empty() && !matches!(namespace, "default" | "kube-system") {
+        involved.invalid_as(errors, "", ELSEWHERE);
+    }
+    let reporter = event.at(controller).with(event.at("reportingComponent").value);
+    checks::required(&reporter, errors);
+    checks::format(&reporter, errors, formats::qualified_name);
+    for (field, most) in [("reportingInstance", 128), ("action", 128), ("reason", 128)] {
+        checks::required(&event.at(field), errors);
+        at_most(&event.at(field), most, errors);
+    }
+    at_most(&event.at("message"), 1024, errors);
+}
+
+fn at_most(at: &At, bytes_max: usize, errors: &mut FieldErrors) {
+    if at.text().len() > bytes_max {
+        at.invalid_as(errors, "", format!("can have at most {bytes_max} characters"));
+    }
+}
+
+fn create(event: &At, errors: &mut FieldErrors) {
+    shared(event, "reportingController", errors);
+    metadata::validate(&event.at("metadata"), NameRule::Subdomain, true, errors);
+    series(event, errors);
+    if !has_time(event) {
+        event.at("eventTime").required(errors, "");
+    }
+    let kind = event.at("type");
+    if !matches!(kind.text(), "Normal" | "Warning") {
+        kind.invalid_as(errors, "", format!("has invalid value: {}", kind.text()));
+    }
+    let source = event.at("source");
+    let sent = !source.text_of("component").is_empty() || !source.text_of("host").is_empty();
+    for (field, is_set) in [
+        ("firstTimestamp", !event.at("firstTimestamp").is_empty()),
+        ("lastTimestamp", !event.at("lastTimestamp").is_empty()),
+        ("count", !event.at("count").is_empty()),
+        ("source", sent),
+    ] {
+        if is_set {
+            event.at(field).invalid_as(errors, "", "needs to be unset");
+        }
+    }
+}
+
+fn series(event: &At, errors: &mut FieldErrors) {
+    let series = event.at("series");
+    if !series.is_set() {
+        return;
+    }
+    if series.at("count").int() < 2 {
+        event.at("series.count").invalid_as(errors, "", "should be at least 2");
+    }
+    if series.at("lastObservedTime").is_empty() {
+        event.at("series.lastObservedTime").required(errors, "");
+    }
+}
+
+fn update(new: &At, old: &At, errors: &mut FieldErrors) {
+    shared(new, "reportingController", errors);
+    if new.at("series").value != old.at("series").value {
+        series(new, errors);
+    }
+    for field in [
+        "involvedObject",
+        "reason",
+        "message",
+        "source",
+        "firstTimestamp",
+        "lastTimestamp",
+        "count",
+        "reason",
+        "type",
+        "eventTime",
+        "action",
+        "related",
+        "reportingComponent",
+        "reportingInstance",
+    ] {
+        checks::immutable(&new.at(field), &old.at(field), errors);
+    }
+}
+
+fn lease(spec: &At, errors: &mut FieldErrors) {
+    let duration = spec.at("leaseDurationSeconds");
+    if duration.is_set() && duration.int() <= 0 {
+        duration.invalid(errors, "must be greater than 0");
+    }
+    checks::non_negative(&spec.at("leaseTransitions"), errors);
+    let strategy = spec.at("strategy");
+    if !spec.at("preferredHolder").is_empty() && strategy.is_empty() {
+        let words = "may only be specified if `strategy` is defined";
+        spec.at("preferredHolder").forbidden(errors, words);
+    }
+}
