@@ -151,7 +151,7 @@ func (w *walk) inline(text *strings.Builder, outer reflect.Type, field reflect.S
 	if t.Kind() == reflect.Pointer {
 		t, pointer = t.Elem(), "*"
 	}
-	fmt.Fprintf(text, "inline %s%d\n", pointer, protobufTag(field))
+	fmt.Fprintf(text, "inline %s %s%d\n", word(field.Name), pointer, protobufTag(field))
 	w.fields(text, outer, t, known)
 	text.WriteString("end\n")
 }

@@ -13,7 +13,7 @@
 //!  <json name> <shape> <protobuf tag> [omitempty|omitzero] [required] [list=set|map|atomic]
 //!      [keys=a|b] [map=atomic|granular] [patch=merge+retainKeys] [key=<merge key>]
 //!      [enum=a|b] [go=<Go type>] [default=<JSON>]
-//! inline [*]<protobuf tag>
+//! inline <Go name> [*]<protobuf tag>
 //! end
 //! resource <group version> <plural> <singular> <Kind> <cluster|namespaced> verbs=a,b
 //!      [short=a,b] [categories=a,b] [hash=...]

@@ -9,6 +9,8 @@ pub mod facts;
 pub mod openapi;
 pub mod patch;
 pub mod protobuf;
+pub mod quantity;
+pub mod time;
 pub mod typed;
 pub mod types;
 

@@ -186,6 +186,8 @@ pub struct Field {
     pub default: Option<Value>,
     /// The name of its Go type, where the shape does not tell it: `v1.PodPhase`.
     pub go_type: Option<&'static str>,
+    /// The Go structs that are inlined around it, the outermost first: errors name them.
+    pub embedded: Vec<&'static str>,
 }
 
 /// What a field or an element holds.

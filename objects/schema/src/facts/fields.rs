@@ -20,6 +20,7 @@ pub(super) struct TypeReader {
 }
 
 struct Inline {
+    name: &'static str,
     tag: u32,
     pointer: bool,
     members: Vec<WireMember>,
@@ -48,15 +49,17 @@ impl TypeReader {
         Ok(())
     }
 
-    pub(super) fn begin_inline(&mut self, rest: &str) -> Result<(), LineError> {
-        let (pointer, tag) = rest.strip_prefix('*').map_or((false, rest), |tag| (true, tag));
+    pub(super) fn begin_inline(&mut self, rest: &'static str) -> Result<(), LineError> {
+        let (name, tag) = rest.split_once(' ').ok_or("no name and tag")?;
+        let (pointer, tag) = tag.strip_prefix('*').map_or((false, tag), |tag| (true, tag));
         let tag = tag.parse().map_err(|_| "no tag")?;
-        self.inlines.push(Inline { tag, pointer, members: Vec::new() });
+        self.inlines.push(Inline { name, tag, pointer, members: Vec::new() });
         Ok(())
     }
 
     pub(super) fn end_inline(&mut self) -> Result<(), LineError> {
-        let Inline { tag, pointer, mut members } = self.inlines.pop().ok_or("no inline before")?;
+        let Inline { tag, pointer, mut members, .. } =
+            self.inlines.pop().ok_or("no inline before")?;
         if tag != 0 {
             sort_by_tag(&mut members, &self.result.fields);
             self.add(WireMember::Inline { tag, pointer, members });
@@ -75,6 +78,7 @@ impl TypeReader {
         types: &HashMap<&'static str, TypeId>,
     ) -> Result<(), LineError> {
         let mut field = field(line, self.package, types)?;
+        field.embedded = self.inlines.iter().map(|inline| inline.name).collect();
         let carried = self.inlines.iter().all(|inline| inline.tag != 0);
         if !carried {
             field.tag = 0;
@@ -154,6 +158,7 @@ fn field(
             .transpose()
             .map_err(|error| error.to_string())?,
         go_type: None,
+        embedded: Vec::new(),
     };
     for word in words {
         option(&mut field, word)?;

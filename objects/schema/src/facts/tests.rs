@@ -87,7 +87,7 @@ fn a_file_that_does_not_hold_to_the_format_is_refused_with_its_line() {
         ("type core/v1.A io.k8s\n a string 1 default={", 2),
         ("type core/v1.A io.k8s\n a string 1\n a string 2", 3),
         ("type core/v1.A io.k8s\ntype core/v1.A io.k8s", 2),
-        ("type core/v1.A io.k8s\ninline 1", 2),
+        ("type core/v1.A io.k8s\ninline B 1", 2),
         ("type core/v1.A io.k8s\nend", 2),
         ("kind v1 A", 1),
         ("sub status v1 A verbs=get", 1),
