@@ -248,7 +248,9 @@ impl Storage for MemoryStorage {
                 Err(error) => Some((Err(error), None)),
             }
         });
-        Ok(Watching::new(batches.boxed(), move || drop(ask.try_send(()))))
+        Ok(Watching::new(batches.boxed(), move || {
+            let _ = ask.try_send(());
+        }))
     }
 
     async fn current_revision(&self) -> Result<Revision, StorageError> {
@@ -340,7 +342,7 @@ mod tests {
     use super::*;
     use crate::storage::suite;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn memory_behaves_as_a_storage_must() {
         suite::run(Arc::new(MemoryStorage::new())).await;
     }

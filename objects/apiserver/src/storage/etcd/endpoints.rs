@@ -78,7 +78,7 @@ impl Endpoints {
     pub(super) fn failed(&self, picked: &Picked) {
         let next = (picked.index + 1) % self.all.len();
         let relaxed = Ordering::Relaxed;
-        drop(self.preferred.compare_exchange(picked.index, next, relaxed, relaxed));
+        let _ = self.preferred.compare_exchange(picked.index, next, relaxed, relaxed);
     }
 }
 
