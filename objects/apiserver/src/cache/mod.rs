@@ -15,155 +15,156 @@
 //! Must not know: HTTP; how a kind looks; how selectors are written.
 
 mod error;
+mod fill;
+mod limits;
+mod list;
 mod object;
 mod query;
+mod recent;
 mod scan;
+mod snapshot;
+mod state;
+mod token;
+mod watcher;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 pub use error::CacheError;
 pub use object::{Decode, Extract, Object, ObjectError, Shape};
 pub use query::{ListQuery, Listed, Match, Selection, WatchQuery};
+pub use watcher::{WatchEvent, WatchedObject, Watcher};
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-
+use self::query::parse_resource_version;
+use self::state::Shared;
 use crate::storage::{Revision, Storage, Stored};
-
-/// What a watcher is told.
-#[derive(Debug, Clone)]
-pub enum WatchEvent {
-    /// An object came to be, or came to be selected.
-    Added(WatchedObject),
-    /// A selected object was changed.
-    Modified(WatchedObject),
-    /// An object was removed, or is no longer selected: its last selected state, with the revision
-    /// at which it went away.
-    Deleted(WatchedObject),
-    /// Everything up to this revision was told; the flag is for the annotation
-    /// `k8s.io/initial-events-end: "true"`.
-    Bookmark {
-        /// The revision.
-        revision: Revision,
-        /// Whether the initial events end here.
-        initial_events_end: bool,
-    },
-    /// The watch cannot go on; the last event.
-    Error(CacheError),
-}
-
-/// An object in a watch event, and the event's line, which all its watchers share.
-#[derive(Debug, Clone)]
-pub struct WatchedObject {
-    object: Arc<Object>,
-}
-
-impl WatchedObject {
-    /// The object.
-    #[must_use]
-    pub fn object(&self) -> &Arc<Object> {
-        &self.object
-    }
-
-    /// The line of the JSON watch stream with the object as it is stored, made once for all
-    /// watchers: `{"type":"ADDED","object":{…}}` and a line feed.
-    #[must_use]
-    pub fn line(&self) -> Bytes {
-        self.object.json()
-    }
-}
-
-/// A watch that is under way.
-#[derive(Debug)]
-pub struct Watcher {
-    _private: (),
-}
-
-impl Watcher {
-    /// The next event; none when the watch is over, because its time is up or because this watcher
-    /// was too slow.
-    ///
-    /// *Cancellation*: safe, nothing is lost.
-    pub async fn next(&mut self) -> Option<WatchEvent> {
-        None
-    }
-}
 
 /// The watch cache of one resource.
 pub struct Cache {
-    shape: Shape,
+    shared: Arc<Shared>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cache({} at {})", self.shared.shape.prefix, self.passed())
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.shared.close();
+    }
 }
 
 impl Cache {
     /// Starts the cache's task on the current runtime. The cache fills itself from then on, and
-    /// stops when the last `Arc` of it is dropped.
+    /// stops when the last `Arc` of it is dropped; its watchers end then.
     #[must_use]
-    pub fn start(_storage: Arc<dyn Storage>, shape: Shape) -> Arc<Cache> {
-        Arc::new(Cache { shape })
+    pub fn start(storage: Arc<dyn Storage>, shape: Shape) -> Arc<Cache> {
+        let shared = Arc::new(Shared::new(storage, shape));
+        let task = tokio::spawn(fill::run(Arc::clone(&shared)));
+        Arc::new(Cache { shared, task })
     }
 
     /// How this resource's objects are read and named.
     #[must_use]
     pub fn shape(&self) -> &Shape {
-        &self.shape
+        &self.shared.shape
     }
 
     /// Reads a stored value as this resource's object.
     pub fn read(&self, stored: &Stored) -> Result<Arc<Object>, CacheError> {
-        Object::read(&self.shape, stored)
+        Object::read(self.shape(), stored)
             .map_err(|error| CacheError::Corrupt { message: error.to_string() })
     }
 
     /// The object as the cache has it now, however old that is: a first guess for a write.
     #[must_use]
-    pub fn peek(&self, _namespace: Option<&str>, _name: &str) -> Option<Arc<Object>> {
-        None
+    pub fn peek(&self, namespace: Option<&str>, name: &str) -> Option<Arc<Object>> {
+        let key = self.shape().key(namespace, name);
+        let place = key.strip_prefix(&self.shape().prefix)?;
+        self.shared.look(|state| state.snapshot.get(place).cloned())
     }
 
     /// One object. `resource_version` unset: the newest, linearizable; `0`: as it is cached; else
     /// not older than that.
     pub async fn get(
         &self,
-        _namespace: Option<&str>,
-        _name: &str,
-        _resource_version: Option<&str>,
+        namespace: Option<&str>,
+        name: &str,
+        resource_version: Option<&str>,
     ) -> Result<Option<Arc<Object>>, CacheError> {
-        Err(CacheError::NotReady)
+        let asked = parse_resource_version(resource_version)?;
+        let unset = matches!(resource_version, None | Some(""));
+        if unset || !self.is_ready() {
+            return self.get_stored(namespace, name).await;
+        }
+        self.wait_passed(asked).await?;
+        Ok(self.peek(namespace, name))
+    }
+
+    async fn get_stored(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Arc<Object>>, CacheError> {
+        let key = self.shape().key(namespace, name);
+        let Some(stored) = self.shared.storage.get(&key).await?.stored else { return Ok(None) };
+        match self.peek(namespace, name) {
+            Some(cached) if cached.revision() == stored.revision => Ok(Some(cached)),
+            _ => self.read(&stored).map(Some),
+        }
     }
 
     /// A list.
-    pub async fn list(&self, _query: ListQuery) -> Result<Listed, CacheError> {
-        Err(CacheError::NotReady)
+    pub async fn list(&self, query: ListQuery) -> Result<Listed, CacheError> {
+        list::list(&self.shared, &query).await
     }
 
-    /// A watch. An expired revision is an event of the watch, not an error here.
-    pub async fn watch(&self, _query: WatchQuery) -> Result<Watcher, CacheError> {
-        Err(CacheError::NotReady)
+    /// A watch.
+    ///
+    /// *Errors*: a `resourceVersion` that is no number; a cache that is not filled in time. All
+    /// else, such as an expired revision, is an event of the watch.
+    pub async fn watch(&self, query: WatchQuery) -> Result<Watcher, CacheError> {
+        watcher::open(&self.shared, query).await
     }
 
     /// Waits until the cache has passed a revision: verbs wait for their own writes, so that a list
     /// on this server that follows shows them without another round.
     ///
     /// *Errors*: [`CacheError::TooLargeResourceVersion`] after three seconds.
-    pub async fn wait_passed(&self, _revision: Revision) -> Result<(), CacheError> {
-        Err(CacheError::NotReady)
+    pub async fn wait_passed(&self, revision: Revision) -> Result<(), CacheError> {
+        self.shared.wait_passed(revision).await
     }
 
     /// The revision the cache has passed.
     #[must_use]
     pub fn passed(&self) -> Revision {
-        Revision::NONE
+        self.shared.passed()
     }
 
     /// Whether the cache has been filled.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        false
+        self.shared.look(|state| state.ready)
     }
 
     /// Waits until it is.
-    pub async fn ready(&self) {}
+    ///
+    /// *Errors*: [`CacheError::NotReady`] after three seconds.
+    pub async fn ready(&self) -> Result<(), CacheError> {
+        self.shared.wait_ready().await
+    }
 
     /// Tells that history up to a revision is gone: pages at older ones end with 410, as they would
     /// without a cache.
-    pub fn compacted(&self, _revision: Revision) {}
+    pub fn compacted(&self, revision: Revision) {
+        self.shared.compacted(revision);
+    }
 }

@@ -29,7 +29,7 @@ pub use etcd::{EtcdOptions, EtcdStorage, GrpcService, ServiceError};
 pub use memory::MemoryStorage;
 pub use types::{
     Batch, Change, ChangeKind, Got, Page, PageAnswer, Revision, Stored, WatchFrom, Watching,
-    Written,
+    WatchingParts, Written,
 };
 
 /// What the API server asks of its storage.

@@ -162,6 +162,10 @@ pub struct Batch {
     pub progress: Option<Revision>,
 }
 
+/// The batches of a watch, and how to ask for progress.
+pub type WatchingParts =
+    (BoxStream<'static, Result<Batch, StorageError>>, Box<dyn Fn() + Send + Sync>);
+
 /// An open watch.
 ///
 /// *Shape*: batches in the order of revisions, without gaps; after an error nothing follows.
@@ -180,6 +184,12 @@ impl Watching {
         request_progress: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         Watching { batches, request_progress: Box::new(request_progress) }
+    }
+
+    /// The parts it was put together from.
+    #[must_use]
+    pub fn into_parts(self) -> WatchingParts {
+        (self.batches, self.request_progress)
     }
 
     /// The next batch; none when the watch is over.
