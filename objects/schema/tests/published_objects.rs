@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use schema::types::{Schema, TypeId};
-use schema::{Value, protobuf, typed};
+use engram_schema::types::{Schema, TypeId};
+use engram_schema::{Value, protobuf, typed};
 
 struct Published {
     name: String,
