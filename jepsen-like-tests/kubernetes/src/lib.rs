@@ -6,9 +6,13 @@
 //!
 //! Must not know: any room of the project; it would then test what it shares.
 
+pub mod bench;
 pub mod client;
 pub mod diff;
 pub mod kubectl;
 pub mod pause;
 pub mod process;
 pub mod sides;
+pub mod swap;
+pub mod walk;
+pub mod workload;

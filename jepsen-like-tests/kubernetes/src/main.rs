@@ -9,9 +9,9 @@ use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engram_kubernetes_harness::diff::conversation::Conversation;
 use engram_kubernetes_harness::diff::{self, bad_input, report::Report};
-use engram_kubernetes_harness::kubectl;
 use engram_kubernetes_harness::process::Programs;
 use engram_kubernetes_harness::sides::{Api, Side, Store};
+use engram_kubernetes_harness::{bench, kubectl, swap, walk};
 
 /// Holds the same conversations with the real Kubernetes programs and with ours.
 #[derive(Debug, Parser)]
@@ -47,6 +47,39 @@ enum Suite {
         controllers: Controllers,
         #[command(flatten)]
         against: Against,
+    },
+    /// Run the short walk in every combination of real parts and ours.
+    Swap {
+        /// Only the cells whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Walk through a Deployment's life on three members, with the leader killed in the middle.
+    Walk {
+        /// Which API servers.
+        #[arg(long, value_enum, default_value = "ours")]
+        against: Who,
+        /// The store under them.
+        #[arg(long, value_enum, default_value = "engram")]
+        store: Under,
+    },
+    /// Measure beside the real kube-apiserver on the real etcd.
+    Bench {
+        /// ConfigMaps created at the same time.
+        #[arg(long, default_value_t = 1_000)]
+        created: usize,
+        /// Clients that create them.
+        #[arg(long, default_value_t = 50)]
+        clients: usize,
+        /// ConfigMaps that are listed.
+        #[arg(long, default_value_t = 10_000)]
+        listed: usize,
+        /// Watchers of one resource.
+        #[arg(long, default_value_t = 500)]
+        watchers: usize,
+        /// Replicas of the Deployment.
+        #[arg(long, default_value_t = 500)]
+        replicas: usize,
     },
     /// Send bad input to both.
     BadInput {
@@ -129,6 +162,14 @@ async fn run(suite: Suite) -> Result<()> {
         }
         Suite::Kubectl { only, controllers, against } => {
             transcribe(&programs, only.as_deref(), controllers, &against).await
+        }
+        Suite::Swap { only } => swap_cells(&programs, only.as_deref()).await,
+        Suite::Walk { against, store } => walk_through(&programs, against, store).await,
+        Suite::Bench { created, clients, listed, watchers, replicas } => {
+            let plan = bench::Plan { created, clients, listed, watchers, replicas };
+            let folder = tempfile::tempdir()?;
+            let rows = bench::run(&programs, folder.path(), plan).await?;
+            finish("Kubernetes bench", rows.len() as u64, 0, "engram-kubernetes bench")
         }
         Suite::BadInput { only, against } => refuse(&programs, only.as_deref(), &against).await,
     }
@@ -230,6 +271,38 @@ async fn transcribe(
     }
     println!("{} lines differ where a row accepts it", outcome.accepted);
     finish("kubectl transcripts", outcome.passed, outcome.failed, "engram-kubernetes kubectl")
+}
+
+async fn swap_cells(programs: &Programs, only: Option<&str>) -> Result<()> {
+    let (mut passed, mut failed) = (0, 0);
+    for cell in swap::CELLS.iter().filter(|it| only.is_none_or(|only| it.name.contains(only))) {
+        let folder = tempfile::tempdir()?;
+        match swap::run(programs, folder.path(), cell).await {
+            Ok(steps) => {
+                println!("{}: {steps}", cell.name);
+                passed += 1;
+            }
+            Err(error) => {
+                println!("{}: FAILED: {error:#}", cell.name);
+                failed += 1;
+            }
+        }
+    }
+    finish("swap cells", passed, failed, "engram-kubernetes swap")
+}
+
+async fn walk_through(programs: &Programs, against: Who, store: Under) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let api = if against == Who::Ours { Api::Ours } else { Api::Real };
+    let walked = walk::run(programs, folder.path(), api, store.store()).await?;
+    for line in &walked.passed {
+        println!("held: {line}");
+    }
+    for line in &walked.failed {
+        println!("FAILED: {line}");
+    }
+    let (passed, failed) = (walked.passed.len() as u64, walked.failed.len() as u64);
+    finish("walk", passed, failed, "engram-kubernetes walk")
 }
 
 fn show(report: &Report, against: &Against, whole: bool) -> Result<()> {
