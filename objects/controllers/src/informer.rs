@@ -131,6 +131,12 @@ impl<K: Informed> Informer<K> {
         store.look_up(&store.by_controller, uid)
     }
 
+    /// All objects of a namespace that have no managing owner, in no order.
+    pub fn uncontrolled_in(&self, namespace: &str) -> Vec<Arc<K>> {
+        let store = self.inner.store.read();
+        store.look_up(&store.by_controller, &nobody_in(namespace))
+    }
+
     /// All objects with this [`Informed::index`], in no order.
     pub fn indexed(&self, value: &str) -> Vec<Arc<K>> {
         let store = self.inner.store.read();
@@ -216,7 +222,7 @@ impl<K: Informed> Store<K> {
         let key = ObjectKey::of(&*object);
         let old = self.remove(&key);
         index(&mut self.by_namespace, object.meta().namespace.as_deref(), &key);
-        index(&mut self.by_controller, controller_uid(object.meta()), &key);
+        index(&mut self.by_controller, Some(&controller_or_nobody(object.meta())), &key);
         index(&mut self.by_index, object.index(), &key);
         self.objects.insert(key, object.clone());
         match old {
@@ -228,7 +234,7 @@ impl<K: Informed> Store<K> {
     fn remove(&mut self, key: &ObjectKey) -> Option<Arc<K>> {
         let old = self.objects.remove(key)?;
         unindex(&mut self.by_namespace, old.meta().namespace.as_deref(), key);
-        unindex(&mut self.by_controller, controller_uid(old.meta()), key);
+        unindex(&mut self.by_controller, Some(&controller_or_nobody(old.meta())), key);
         unindex(&mut self.by_index, old.index(), key);
         Some(old)
     }
@@ -243,8 +249,17 @@ impl<K: Informed> Store<K> {
     }
 }
 
-fn controller_uid(meta: &ObjectMeta) -> Option<&str> {
-    controller_of(meta).map(|owner| owner.uid.as_str())
+/// Under what an object is found by its managing owner: the uid, or that there is none.
+fn controller_or_nobody(meta: &ObjectMeta) -> String {
+    match controller_of(meta) {
+        Some(owner) => owner.uid.clone(),
+        None => nobody_in(meta.namespace.as_deref().unwrap_or_default()),
+    }
+}
+
+/// No uid has a slash.
+fn nobody_in(namespace: &str) -> String {
+    format!("{namespace}/")
 }
 
 fn index(index: &mut Index, value: Option<&str>, key: &ObjectKey) {
@@ -356,6 +371,9 @@ mod tests {
         informer.take(Update::Applied(config_map("a", Some("y"))));
         assert_eq!(informer.controlled_by("x").len(), 0);
         assert_eq!(informer.controlled_by("y").len(), 1);
+        assert_eq!(informer.uncontrolled_in("n").len(), 0);
+        informer.take(Update::Applied(config_map("a", None)));
+        assert_eq!(informer.uncontrolled_in("n").len(), 1);
         informer.take(Update::Deleted(config_map("a", Some("y"))));
         assert_eq!(informer.controlled_by("y").len(), 0);
         assert_eq!(informer.in_namespace("n").len(), 0);

@@ -8,24 +8,32 @@
 //!
 //! Must not know: the store, the wire of the API server, or which process it runs in.
 
+pub mod claim;
 pub mod context;
+pub mod deployment;
+pub mod discovery;
 pub mod error;
 pub mod expectations;
+pub mod garbage;
 pub mod informer;
 pub mod key;
 mod kinds;
 pub mod leader;
+pub mod namespace;
 pub mod node_lifecycle;
 pub mod nodes;
 pub mod options;
 pub mod ownership;
+pub mod pods;
 pub mod queue;
 pub mod recorder;
 pub mod reflector;
+pub mod replicaset;
 pub mod run;
 pub mod scheduler;
 pub mod selector;
 pub mod worker;
+pub mod written;
 
 pub use context::Context;
 pub use error::{Error, Reconciled};

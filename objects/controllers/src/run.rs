@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::leader::{self, Election};
 use crate::options::{Controller, Options};
-use crate::{node_lifecycle, nodes, scheduler};
+use crate::{deployment, garbage, namespace, node_lifecycle, nodes, replicaset, scheduler};
 
 /// Runs the controllers until `shutdown`, or, when elected, until the leadership is lost: a process
 /// that lost it should end, so that nothing of its old knowledge is acted upon. Returns when all
@@ -40,11 +40,13 @@ fn start(controller: Controller, context: &Context) {
     let context = context.clone();
     let tasks = context.tasks.clone();
     match controller {
-        // Each room's `run(context)` returns at shutdown; see `deployment::run` for the pattern:
-        // Controller::X => { context.tasks.spawn(x::run(context.clone())); }
-        Controller::Scheduler => drop(tasks.spawn(scheduler::run(context))),
-        Controller::NodeLifecycle => drop(tasks.spawn(node_lifecycle::run(context))),
-        Controller::SimulatedNodes => drop(tasks.spawn(nodes::run(context))),
-        _ => drop(context),
-    }
+        Controller::Deployment => tasks.spawn(deployment::run(context)),
+        Controller::ReplicaSet => tasks.spawn(replicaset::run(context)),
+        Controller::GarbageCollector => tasks.spawn(garbage::run(context)),
+        Controller::Namespace => tasks.spawn(namespace::run(context)),
+        Controller::Scheduler => tasks.spawn(scheduler::run(context)),
+        Controller::NodeLifecycle => tasks.spawn(node_lifecycle::run(context)),
+        Controller::SimulatedNodes => tasks.spawn(nodes::run(context)),
+        _ => return,
+    };
 }
