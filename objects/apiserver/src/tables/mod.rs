@@ -4,12 +4,22 @@
 //! row has one cell for every column. Cells are read from stored objects, which may lack anything:
 //! what is absent shows as it would for a zero value. Must not know: storage, HTTP.
 
+mod access;
+mod age;
+mod cluster;
 mod columns;
+mod extension;
+mod network;
 mod partial;
+mod pods;
+mod read;
+mod storage;
+mod workloads;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+pub use age::human;
 pub use columns::{Cell, Column, Printer, printer};
 pub use partial::{partial_object, partial_object_list};
 
@@ -72,8 +82,18 @@ pub fn table<'a>(
         Headers::Shown => printer.columns.iter().map(Column::definition).collect(),
         Headers::Hidden => Value::Null,
     };
-    let rows: Vec<Value> =
-        objects.into_iter().map(|object| row(printer, object, include, now)).collect();
+    let mut objects: Vec<&Value> = objects.into_iter().collect();
+    // A list's metadata has no name; a single object is neither ordered nor marked.
+    let is_list = list_metadata.get("name").is_none();
+    if let (true, Some(order)) = (is_list, printer.order) {
+        objects.sort_by(|a, b| order(a, b));
+    }
+    let default = printer.default_of.filter(|_| is_list).and_then(|of| of(&objects));
+    let mut rows: Vec<Value> =
+        objects.iter().map(|object| row(printer, object, include, now)).collect();
+    if let Some(cell) = default.and_then(|index| rows.get_mut(index)?.pointer_mut("/cells/0")) {
+        *cell = json!(format!("{} (default)", cell.as_str().unwrap_or_default()));
+    }
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
@@ -84,13 +104,16 @@ pub fn table<'a>(
 }
 
 fn row(printer: &Printer, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
-    let cells: Vec<Value> =
-        printer.columns.iter().map(|column| (column.cell)(object, now)).collect();
-    let mut row = json!({ "cells": cells });
-    row["object"] = match include {
+    let columns = printer.columns.iter().map(|column| &column.cell);
+    let cells: Vec<_> = columns.chain(printer.extra_cells).map(|cell| cell(object, now)).collect();
+    let object_of_row = match include {
         IncludeObject::None => Value::Null,
         IncludeObject::Metadata => partial_object(object),
         IncludeObject::Object => object.clone(),
     };
+    let mut row = json!({ "cells": cells, "object": object_of_row });
+    if let Some(conditions) = printer.conditions.and_then(|conditions| conditions(object)) {
+        row["conditions"] = conditions;
+    }
     row
 }
