@@ -6,21 +6,26 @@ use std::process::ExitCode;
 use server::config::nearest;
 use server::version::{ENGRAM_VERSION, ETCD_VERSION};
 
-const WORDS: [&str; 6] = ["dev", "server", "ctl", "util", "bench", "version"];
+const WORDS: [&str; 8] =
+    ["dev", "server", "apiserver", "controllers", "ctl", "util", "bench", "version"];
 
 const HELP: &str = "\
-Engram: a replicated, watchable key-value store that any etcd v3 client can use unchanged.
+Engram: a replicated, watchable key-value store that any etcd v3 client can use unchanged, and a
+Kubernetes API over it.
 
 Usage: engram <command> [flags]
 
-  dev       start a store on this machine, ready in a second (--nodes 3 for a quorum)
-  server    run one member of a cluster; takes etcd's flags and ETCD_* variables
-  ctl       get, put, watch … against a running cluster
-  util      look into a data directory of a stopped member
-  bench     measure a running cluster
-  version   print the versions
+  dev          start both on this machine, ready in a second (--nodes 3 for a quorum)
+  server       run one member of a store; takes etcd's flags and ETCD_* variables
+  apiserver    serve the Kubernetes API over any etcd v3; takes kube-apiserver's flags
+  controllers  run controllers, scheduler and simulated nodes against a Kubernetes API
+  ctl          get, put, watch … against a running store
+  util         look into a data directory of a stopped member
+  bench        measure a running store
+  version      print the versions
 
-Each command explains itself with --help. Called by the name `etcd`, it is `engram server`.
+Each command explains itself with --help. Called by the name `etcd`, `kube-apiserver` or
+`kube-controller-manager`, it is `engram server`, `engram apiserver` or `engram controllers`.
 ";
 
 /// Prints the help.

@@ -1,6 +1,10 @@
 //! The one binary of Engram: looks at the first word (or at its own name) and hands over.
 //! No behaviour of its own: it reads arguments and environment, picks implementations and wires.
 
+mod apiserver_command;
+mod apiserver_flags;
+mod component_flags;
+mod controllers_command;
 mod data_dir;
 mod dev;
 mod help;
@@ -19,10 +23,18 @@ fn main() -> ExitCode {
     if named(&called, "etcd") {
         return server_command::run(words, server_command::CalledAs::Etcd);
     }
+    if named(&called, "kube-apiserver") {
+        return apiserver_command::run(words);
+    }
+    if named(&called, "kube-controller-manager") {
+        return controllers_command::run(words, controllers_command::CalledAs::ControllerManager);
+    }
     let Some(word) = words.next() else { return help::print() };
     match word.to_str().unwrap_or_default() {
         "dev" => dev::run(words),
         "server" => server_command::run(words, server_command::CalledAs::Engram),
+        "apiserver" => apiserver_command::run(words),
+        "controllers" => controllers_command::run(words, controllers_command::CalledAs::Engram),
         "ctl" => cluster_tools::ctl::run(words),
         "util" => cluster_tools::util::run(words, wiring::open_state),
         "bench" => cluster_tools::bench::run(words),

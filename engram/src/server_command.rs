@@ -63,7 +63,7 @@ fn start(resolved: Resolved, has_parent: bool) -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let life = wiring::Life { has_parent, when_ready: None };
+    let life = wiring::Life { has_parent, beside: None };
     match life.run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

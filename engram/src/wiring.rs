@@ -2,7 +2,7 @@
 //!
 //! Order of the start: data directory and its lock → ports → consensus → peers' listener →
 //! ready → clients' listener. Order of the end: clients hear it, leadership is handed over, the
-//! state is flushed.
+//! state is flushed. What runs beside the member starts last and ends first.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,16 +21,22 @@ use crate::data_dir::DataDir;
 use crate::peers::Peers;
 use crate::signals::EndSignals;
 
-/// Told once, when clients are served: the member and how long its start took.
-pub(crate) type WhenReady = Box<dyn FnOnce(&Member, Duration) + Send>;
+/// What runs beside a member, from when its clients are served until before it stops.
+#[async_trait::async_trait]
+pub(crate) trait Beside: Send {
+    /// Called once, when clients are served; dropped when the member is to end meanwhile.
+    async fn start(&mut self, member: &Arc<Member>, began: Instant);
+    /// Called before the member stops.
+    async fn stop(&mut self);
+}
 
 /// How one member lives in this process.
 #[derive(Default)]
 pub(crate) struct Life {
     /// Standard input belongs to a parent: when it ends, so does this process.
     pub(crate) has_parent: bool,
-    /// Hears when clients are served.
-    pub(crate) when_ready: Option<WhenReady>,
+    /// What runs beside it.
+    pub(crate) beside: Option<Box<dyn Beside>>,
 }
 
 /// Threads that serve clients. Consensus, the log and the engine have their own.
@@ -46,7 +52,7 @@ pub(crate) fn open_state(directory: &Path) -> Result<Arc<dyn Engine>, StorageErr
 
 impl Life {
     /// Runs the member until a signal. *Errors*: it could not start, or its storage failed.
-    pub(crate) fn run(self, config: ServerConfig) -> Result<()> {
+    pub(crate) fn run(mut self, config: ServerConfig) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CLIENT_THREADS)
             .thread_name("clients")
@@ -58,7 +64,7 @@ impl Life {
         ended
     }
 
-    async fn live(self, config: ServerConfig) -> Result<()> {
+    async fn live(&mut self, config: ServerConfig) -> Result<()> {
         let began = Instant::now();
         let mut signals = EndSignals::new().context("cannot listen for signals")?;
         let data_dir = DataDir::open(&config.data_dir)?;
@@ -71,8 +77,14 @@ impl Life {
             Ok(reason) => tracing::info!(reason, "stopping"),
             Err(error) => tracing::error!(error = format!("{error:#}"), "stopping"),
         }
+        let stop = async {
+            if let Some(beside) = &mut self.beside {
+                beside.stop().await;
+            }
+            member.stop().await;
+        };
         tokio::select! {
-            () = member.stop() => {}
+            () = stop => {}
             signal = signals.again() => bail!("{signal} again: stopped without waiting"),
         }
         while doors.join_next().await.is_some() {}
@@ -83,7 +95,7 @@ impl Life {
 
     /// Opens the doors one after the other and waits for the reason to close them.
     async fn serve(
-        self,
+        &mut self,
         member: &Arc<Member>,
         ports: Ports,
         doors: &mut JoinSet<std::io::Result<()>>,
@@ -102,10 +114,14 @@ impl Life {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let address = joined(&member.config().listen_client_urls);
         tracing::info!(took_ms, address, "ready to serve client requests");
-        if let Some(ready) = self.when_ready {
-            ready(member, took);
+        let end = reason_to_end(member, self.has_parent, signals);
+        let Some(beside) = &mut self.beside else { return end.await };
+        let mut end = std::pin::pin!(end);
+        tokio::select! {
+            () = beside.start(member, began) => {}
+            end = &mut end => return end,
         }
-        reason_to_end(member, self.has_parent, signals).await
+        end.await
     }
 }
 

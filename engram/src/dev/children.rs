@@ -4,19 +4,23 @@
 //! ends by itself is said, and the others go on: that is what a quorum is for.
 
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use apiserver::storage::{EtcdOptions, EtcdStorage, Storage};
 use rustix::process::{Pid, Signal, kill_process};
+use server::config::LogFormat;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
 
+use super::kubernetes::Kubernetes;
 use super::options::{Node, Options};
 use super::ready_text;
-use crate::help;
 use crate::server_command::PARENT_VARIABLE;
 use crate::signals::EndSignals;
+use crate::{help, logging};
 
 /// How long the members may take until all are healthy.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -43,25 +47,62 @@ async fn live(options: &Options) -> Result<()> {
     let began = Instant::now();
     let mut signals = EndSignals::new().context("cannot listen for signals")?;
     options.make_data_dir()?;
+    if !options.no_kubernetes {
+        let log = options.kubernetes_log().display().to_string();
+        logging::start("info", LogFormat::Json, &[log])?;
+    }
     let mut running = Vec::new();
     for node in options.nodes() {
         let mut child = spawn(&node)?;
         let stdin = child.stdin.take();
         running.push(Running { node, child, _stdin: stdin });
     }
+    let mut kubernetes = None;
     let served = tokio::select! {
-        ready = all_healthy(&mut running) => match ready {
-            Ok(()) => {
-                help::say(&ready_text::quorum(options, began.elapsed()));
-                watch_over(&mut running, &mut signals).await;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        },
-        _ = signals.next() => Ok(()),
+        ready = all_ready(options, &mut running, &mut kubernetes, began) => ready,
+        _ = signals.next() => return end(running, kubernetes).await,
     };
+    if served.is_ok() {
+        watch_over(&mut running, &mut signals).await;
+    }
+    served.and(end(running, kubernetes).await)
+}
+
+/// Waits for the members, starts Kubernetes over them, and says so.
+async fn all_ready(
+    options: &Options,
+    running: &mut [Running],
+    kubernetes: &mut Option<Kubernetes>,
+    began: Instant,
+) -> Result<()> {
+    all_healthy(running).await?;
+    let told = if options.no_kubernetes {
+        ready_text::Kubernetes::Unwanted
+    } else {
+        let endpoints: Vec<String> = options.nodes().iter().map(Node::client_url).collect();
+        let storage = move || -> Result<Arc<dyn Storage>> {
+            Ok(Arc::new(EtcdStorage::remote(&endpoints, EtcdOptions::default())?))
+        };
+        match Kubernetes::start(options, storage).await {
+            Ok(started) => {
+                let told = ready_text::Kubernetes::Served(started.told(options));
+                *kubernetes = Some(started);
+                told
+            }
+            Err(error) => ready_text::Kubernetes::Failed(format!("{error:#}")),
+        }
+    };
+    help::say(&ready_text::quorum(options, &told, began.elapsed()));
+    Ok(())
+}
+
+/// Ends Kubernetes first: it stands on the members.
+async fn end(mut running: Vec<Running>, kubernetes: Option<Kubernetes>) -> Result<()> {
+    if let Some(kubernetes) = kubernetes {
+        kubernetes.stop().await;
+    }
     let ended = tokio::time::timeout(END_WITHIN, end_all(&mut running)).await;
-    served.and(ended.context("a member did not end in time"))
+    ended.context("a member did not end in time")
 }
 
 fn spawn(node: &Node) -> Result<Child> {

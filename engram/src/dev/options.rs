@@ -1,14 +1,15 @@
 //! What `engram dev` is told, and what follows for each member.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use server::config::{self, ServerConfig};
 
-/// Start a store on this machine, ready in a second. Not for production: it listens on loopback
-/// only, without authentication.
+/// Start a store and a Kubernetes API on this machine, ready in a second. Not for production: it
+/// listens on loopback only, the store without authentication.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "engram dev", disable_version_flag = true)]
 pub(crate) struct Options {
@@ -21,6 +22,15 @@ pub(crate) struct Options {
     /// Client port of the first member; its peer port is the next one
     #[arg(long, default_value_t = 2379, value_parser = clap::value_parser!(u16).range(1..=65_000))]
     pub(crate) client_port: u16,
+    /// Port of the Kubernetes API [default: 6443; without Kubernetes when that is taken]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_535))]
+    pub(crate) kube_port: Option<u16>,
+    /// Simulated nodes of the Kubernetes cluster
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) sim_nodes: usize,
+    /// The store alone, without the Kubernetes API
+    #[arg(long)]
+    pub(crate) no_kubernetes: bool,
     /// Remove the data at the end
     #[arg(long)]
     pub(crate) ephemeral: bool,
@@ -48,6 +58,8 @@ pub(crate) struct Node {
 
 /// The distance of two members' ports: 2379, 2479 … keeps clear of kubeadm's 2381 and of etcd's.
 const PORT_STEP: u16 = 100;
+/// Where kubectl looks for a cluster on its own machine.
+const KUBE_PORT: u16 = 6443;
 
 impl Options {
     /// The members, first first.
@@ -70,6 +82,26 @@ impl Options {
         (0..self.nodes).map(node).collect()
     }
 
+    /// How the API server is made.
+    pub(crate) fn apiserver(&self) -> apiserver::serve::Options {
+        let address = SocketAddr::from(([127, 0, 0, 1], self.kube_port.unwrap_or(KUBE_PORT)));
+        let folder = self.data_dir.join("kubernetes");
+        let mut options = apiserver::serve::Options::new(address, folder);
+        options.kubeconfig = Some(self.kubeconfig());
+        options
+    }
+
+    /// The administrator's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        let path = self.data_dir.join("kubeconfig");
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
+    /// The log of the Kubernetes part where it is not the member's.
+    pub(crate) fn kubernetes_log(&self) -> PathBuf {
+        self.data_dir.join("kubernetes.log")
+    }
+
     /// Makes the directory that holds all members and their logs.
     pub(crate) fn make_data_dir(&self) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt as _;
@@ -85,6 +117,9 @@ impl Options {
         for node in self.nodes() {
             remove(&node.data_dir)?;
             remove(&node.log)?;
+        }
+        for path in ["kubernetes", "kubeconfig", "kubernetes.log"] {
+            remove(&self.data_dir.join(path))?;
         }
         // Somebody else's files in it are no reason to complain.
         drop(std::fs::remove_dir(&self.data_dir));

@@ -18,14 +18,15 @@ use tonic::transport::Channel;
 /// Long enough for a loaded machine; nothing waits this long when things work.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A client port whose next one is free too, and the same 100 and 200 higher.
+/// A client port whose next one is free too, and the same 100 and 200 higher; 300 higher there is
+/// one for the Kubernetes API.
 pub(crate) fn free_ports() -> u16 {
     // Each test process begins elsewhere; within one, no port is given twice.
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = 20_000 + (std::process::id() % 300) as u16 * 100;
     loop {
         let port = begin + NEXT.fetch_add(2, Ordering::Relaxed);
-        let all = [0, 1, 100, 101, 200, 201].map(|more| port + more);
+        let all = [0, 1, 100, 101, 200, 201, 300].map(|more| port + more);
         if all.iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()) {
             return port;
         }
@@ -78,7 +79,9 @@ impl Process {
     /// `engram dev` with one member; the ready text has been read.
     pub(crate) async fn dev(data_dir: &Path, port: u16, more: &[&str]) -> (Self, String) {
         let (data_dir, client_port) = (data_dir.display().to_string(), port.to_string());
+        let kube_port = (port + 300).to_string();
         let mut words = vec!["dev", "--data-dir", &data_dir, "--client-port", &client_port];
+        words.extend(["--kube-port", &kube_port]);
         words.extend_from_slice(more);
         let mut child = command(engram(), &words).spawn().expect("it starts");
         let stdout = child.stdout.take().expect("piped");

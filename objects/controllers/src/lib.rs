@@ -9,6 +9,7 @@
 //! Must not know: the store, the wire of the API server, or which process it runs in.
 
 pub mod claim;
+pub mod connect;
 pub mod context;
 pub mod deployment;
 pub mod discovery;

@@ -219,7 +219,7 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("x509-parser", Rooms(&["apiserver"])),
     ("hyper", Rooms(&["apiserver", "kubernetes_harness"])),
     ("http-body-util", Rooms(&["apiserver", "kubernetes_harness"])),
-    ("async-trait", Rooms(&["apiserver"])),
+    ("async-trait", Rooms(&["apiserver", "engram"])),
     ("tracing-subscriber", Rooms(&["engram"])),
     ("http-body", Rooms(&["server", "apiserver", "kubernetes_harness"])),
     ("axum", Rooms(&["server"])),

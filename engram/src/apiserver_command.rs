@@ -1,0 +1,192 @@
+//! `engram apiserver`: the Kubernetes API over any etcd v3, told what to do by kube-apiserver's
+//! flags.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use apiserver::serve::{self, Options};
+use apiserver::storage::{EtcdOptions, EtcdStorage};
+use server::config::LogFormat;
+
+use crate::apiserver_flags::{HONOURED, TABLES};
+use crate::component_flags::{self, Given};
+use crate::signals::EndSignals;
+use crate::{help, logging};
+
+/// The exit code of a wrong flag, as in kube-apiserver.
+const WRONG_FLAG: u8 = 1;
+const WORKERS: usize = 2;
+/// How long what still runs in the blocking pool may hold the end up.
+const LAST_WORK: Duration = Duration::from_millis(100);
+const USAGE: &str = "Usage: engram apiserver --etcd-servers=http://127.0.0.1:2379 [flags]\n\n\
+    Serves the Kubernetes API over any etcd v3. Called by the name `kube-apiserver`, it is the same.";
+
+/// What is to be served, and over what.
+#[derive(Debug)]
+struct Told {
+    options: Options,
+    endpoints: Vec<String>,
+    store: EtcdOptions,
+    format: LogFormat,
+    level: &'static str,
+    warnings: Vec<String>,
+}
+
+/// Runs until it is told to stop.
+pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    for word in &words {
+        match word.as_str() {
+            "--help" | "-h" => return help::say(&component_flags::help(USAGE, &[HONOURED])),
+            "--version" | "--version=true" => {
+                return help::say(&format!("Kubernetes {}\n", apiserver::rest::KUBERNETES_VERSION));
+            }
+            _ => {}
+        }
+    }
+    let told = match Told::read(&words) {
+        Ok(told) => told,
+        Err(error) => {
+            help::complain(&error);
+            return ExitCode::from(WRONG_FLAG);
+        }
+    };
+    match live(told) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the API server stopped");
+            help::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Told {
+    fn read(words: &[String]) -> Result<Self, String> {
+        let given = Given::read(words, &TABLES)?;
+        let endpoints = given.list("etcd-servers");
+        if endpoints.is_empty() {
+            return Err("--etcd-servers must be specified".to_owned());
+        }
+        let ip: IpAddr = given.parsed("bind-address")?.unwrap_or_else(|| [0, 0, 0, 0].into());
+        let port: u16 = given.parsed("secure-port")?.unwrap_or(6443);
+        let cert_dir = PathBuf::from(given.last("cert-dir").unwrap_or("engram-apiserver"));
+        let mut options = Options::new(SocketAddr::new(ip, port), cert_dir);
+        options.kubeconfig = Some(options.cert_dir.join("admin.kubeconfig"));
+        options.serving = match (given.last("tls-cert-file"), given.last("tls-private-key-file")) {
+            (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
+            (None, None) => None,
+            _ => {
+                let text = "--tls-cert-file and --tls-private-key-file belong together";
+                return Err(text.to_owned());
+            }
+        };
+        options.client_ca = given.last("client-ca-file").map(PathBuf::from);
+        options.token_file = given.last("token-auth-file").map(PathBuf::from);
+        if let Some(range) = given.last("service-cluster-ip-range") {
+            options.service_cidr = range.to_owned();
+        }
+        options.reads_max = given.parsed("max-requests-inflight")?.unwrap_or(options.reads_max);
+        let writes_max = given.parsed("max-mutating-requests-inflight")?;
+        options.writes_max = writes_max.unwrap_or(options.writes_max);
+        let names = ["advertise-address", "external-hostname"];
+        options.names =
+            names.iter().filter_map(|name| given.last(name)).map(str::to_owned).collect();
+        let mut store = EtcdOptions::default();
+        if let Some(prefix) = given.last("etcd-prefix") {
+            store.prefix = prefix.to_owned();
+        }
+        let format = match given.last("logging-format") {
+            Some("json") => LogFormat::Json,
+            None | Some("text") => LogFormat::Console,
+            Some(other) => return Err(format!("--logging-format is text or json, not {other:?}")),
+        };
+        let level = match given.parsed::<u8>("v")? {
+            Some(4..) => "debug",
+            _ => "info",
+        };
+        Ok(Told { options, endpoints, store, format, level, warnings: given.warnings })
+    }
+}
+
+fn live(told: Told) -> Result<()> {
+    logging::start(told.level, told.format, &["stderr".to_owned()])?;
+    for warning in &told.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("apiserver")
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let ended = runtime.block_on(serve_until_signal(told));
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
+}
+
+async fn serve_until_signal(told: Told) -> Result<()> {
+    let began = Instant::now();
+    let mut signals = EndSignals::new().context("cannot listen for signals")?;
+    let storage = EtcdStorage::remote(&told.endpoints, told.store)
+        .with_context(|| format!("--etcd-servers={}", told.endpoints.join(",")))?;
+    let kubeconfig = told.options.kubeconfig.clone();
+    let server = serve::serve(told.options, Arc::new(storage)).await?;
+    tracing::info!(
+        url = server.url(),
+        kubeconfig = kubeconfig.map(|path| path.display().to_string()),
+        "listening"
+    );
+    let signal = tokio::select! {
+        () = server.ready() => {
+            let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(took_ms, "ready to serve");
+            signals.next().await
+        }
+        signal = signals.next() => signal,
+    };
+    tracing::info!(signal, "stopping");
+    tokio::select! {
+        () = server.stop() => {}
+        _ = signals.again() => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(line: &str) -> Result<Told, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Told::read(&words)
+    }
+
+    #[test]
+    fn the_usual_flags_of_a_test_rig_are_taken() {
+        let line = "--etcd-servers=http://127.0.0.1:1,http://127.0.0.1:2 --secure-port=7443 \
+                    --bind-address 127.0.0.1 --cert-dir=/tmp/c --allow-privileged \
+                    --authorization-mode=Node,RBAC --token-auth-file=/tmp/t \
+                    --service-cluster-ip-range=10.1.0.0/16 --service-account-issuer=x --v=2";
+        let told = told(line).expect("valid");
+        assert_eq!(told.endpoints.len(), 2);
+        assert_eq!(told.options.address.to_string(), "127.0.0.1:7443");
+        assert_eq!(told.options.service_cidr, "10.1.0.0/16");
+        assert_eq!(told.warnings.len(), 1, "{:?}", told.warnings);
+    }
+
+    #[test]
+    fn what_it_cannot_do_is_refused() {
+        assert!(told("").is_err());
+        let line = "--etcd-servers=a --encryption-provider-config=x";
+        assert!(told(line).expect_err("refused").contains("objects are stored as they are"));
+        assert!(told("--etcd-servers=a --tls-cert-file=x").is_err());
+        assert!(told("--etcd-servers=a --secure-port=x").is_err());
+    }
+}
