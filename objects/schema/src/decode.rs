@@ -119,15 +119,21 @@ pub fn type_meta(value: &Value) -> Result<TypeMeta, DecodeError> {
         }
     };
     let text = |name: &str| {
-        let folded = || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        match object.get(name).or_else(|| folded().map(|(_, value)| value)) {
-            None | Some(Value::Null) => Ok(String::new()),
-            Some(Value::String(text)) => Ok(text.clone()),
-            Some(other) => Err(DecodeError::TypeMeta(format!(
-                "json: cannot unmarshal {} into Go struct field .{name} of type string",
-                type_name(other)
-            ))),
+        let mut found = String::new();
+        let folded = object.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        for value in folded.map(|(_, value)| value).chain(object.get(name)) {
+            match value {
+                Value::Null => {}
+                Value::String(text) => found.clone_from(text),
+                other => {
+                    return Err(DecodeError::TypeMeta(format!(
+                        "json: cannot unmarshal {} into Go struct field .{name} of type string",
+                        type_name(other)
+                    )));
+                }
+            }
         }
+        Ok(found)
     };
     Ok(TypeMeta { api_version: text("apiVersion")?, kind: text("kind")? })
 }
@@ -161,6 +167,3 @@ pub fn body_summary(bytes: &[u8]) -> String {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

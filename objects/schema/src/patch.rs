@@ -193,6 +193,3 @@ fn not_an_object(value: &Value) -> String {
         type_name(value)
     )
 }
-
-#[cfg(test)]
-mod tests;

@@ -127,6 +127,3 @@ impl<T: Lookup> Lookup for Option<T> {
         self.as_ref().and_then(|map| map.lookup(name))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,13 +11,25 @@ use crate::Value;
 
 /// Reads one document.
 pub(super) fn read(bytes: &[u8], limits: Limits) -> Result<Decoded, DecodeError> {
-    let mut reader =
-        Reader { bytes, at: 0, depth: 0, limits, path: Vec::new(), duplicates: Vec::new() };
+    let mut reader = Reader {
+        bytes,
+        at: 0,
+        depth: 0,
+        limits,
+        path: Vec::new(),
+        duplicates: Vec::new(),
+        too_large: None,
+    };
     reader.skip_space();
     let value = reader.value()?;
     reader.skip_space();
     match reader.peek() {
-        None => Ok(Decoded { value, duplicates: reader.duplicates }),
+        None => match reader.too_large {
+            Some(number) => Err(DecodeError::Json(format!(
+                "json: cannot unmarshal number {number} into Go value of type float64"
+            ))),
+            None => Ok(Decoded { value, duplicates: reader.duplicates }),
+        },
         Some(_) => Err(reader.unexpected("after top-level value")),
     }
 }
@@ -30,6 +42,8 @@ struct Reader<'a> {
     /// Where the value being read stands: the keys and indexes of the containers around it.
     path: Vec<Step>,
     duplicates: Vec<String>,
+    /// The first number that no float holds. It is told of only when all else is JSON.
+    too_large: Option<String>,
 }
 
 enum Step {
@@ -186,11 +200,10 @@ impl Reader<'_> {
             self.digits("in exponent of numeric literal")?;
         }
         let text = str::from_utf8(&self.bytes[start..self.at]).expect("digits and signs are ASCII");
-        number(text, integer).ok_or_else(|| {
-            DecodeError::Json(format!(
-                "json: cannot unmarshal number {text} into Go value of type float64"
-            ))
-        })
+        Ok(number(text, integer).unwrap_or_else(|| {
+            self.too_large.get_or_insert_with(|| text.to_owned());
+            Value::Null
+        }))
     }
 
     /// One digit at least.

@@ -1,1 +1,0 @@
-//! Texts and values observed on kube-apiserver 1.37.0.

@@ -1,1 +1,0 @@
-//! Cases observed on kube-apiserver 1.37.0.
