@@ -34,7 +34,7 @@ peers: ## the real etcd, etcdctl and etcdutl, in the cache
 peers-kubernetes: ## the real Kubernetes programs, in the cache
 	@build/peers.sh kubernetes
 
-bench: peers build ## Engram beside the real etcd, on this machine, in one table
+bench: peers peers-kubernetes build ## Engram beside the real etcd and kube-apiserver, on this machine
 	@$(ready) cargo xtask bench
 
 run3: build ## a quorum of three members on this machine

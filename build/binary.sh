@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=(--package engram)
-[ "${1:-}" != --suites ] || packages+=(--package engram-harness)
+[ "${1:-}" != --suites ] || packages+=(--package engram-harness --package engram-kubernetes-harness)
 cargo build --release --locked "${packages[@]}" --bins
 mkdir -p bin
 if ! cmp -s "$ENGRAM_TARGET_DIR/release/engram" bin/engram; then

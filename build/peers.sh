@@ -2,7 +2,7 @@
 # Builds the real programs that Engram is tested against, once, from their published Go modules.
 #
 #   build/peers.sh etcd         etcd, etcdctl, etcdutl            (minutes; part of `make test`)
-#   build/peers.sh kubernetes   kube-apiserver, -controller-manager, -scheduler, kubelet, kubectl (on demand)
+#   build/peers.sh kubernetes   kube-apiserver, -controller-manager, -scheduler, kubelet, kubectl (in the background of it)
 #
 # They land in $ENGRAM_CACHE/peers/bin. A stamp over the module's files says when they are up to date.
 set -euo pipefail
@@ -41,7 +41,8 @@ up_to_date() {
 }
 
 mkdir -p "$bin"
-exec 9>"$cache/peers/.lock"
+# A lock of its own: the programs of one module do not wait for those of the other.
+exec 9>"$cache/peers/.$which.lock"
 flock 9
 if up_to_date; then exit 0; fi
 if ! command -v go >/dev/null; then

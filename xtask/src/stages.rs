@@ -4,6 +4,7 @@
 //! without it; a suite that ends without its count is one failure; the last line of `test` is the
 //! sum.
 
+mod background;
 mod count;
 mod run;
 
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use background::Background;
 use count::Count;
 use run::{Stage, plain};
 
@@ -40,6 +42,8 @@ fn cache() -> Result<PathBuf> {
 pub(crate) fn test(root: &Path) -> Result<bool> {
     let started = Instant::now();
     let mut report = Report::default();
+    // Many minutes the first time, and needed last: it is built while the rest is tested.
+    let peers = Background::start(root, &target(root), "build/peers.sh", "kubernetes");
     let built = report.step("release binary", run::step(root, "build/binary.sh", &["--suites"]))
         && report.step("real etcd", run::step(root, "build/peers.sh", &["etcd"]));
     let stage = Stage::cargo("cargo test", &["test", "--workspace", "--no-fail-fast", "--locked"]);
@@ -50,8 +54,27 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
             report.add(stage.name, run::counted(root, &target(root), &stage));
         }
     }
+    if report.step("real Kubernetes", peers.and_then(Background::wait)) && built {
+        for stage in kubernetes_suites(root) {
+            report.add(stage.name, run::counted(root, &target(root), &stage));
+        }
+    } else {
+        println!("what compares with the real Kubernetes programs did not run");
+    }
     report.print(started.elapsed());
     Ok(report.total.failed == 0)
+}
+
+/// The suites that drive the built binary beside the real Kubernetes programs.
+fn kubernetes_suites(root: &Path) -> Vec<Stage> {
+    let harness = kubernetes_harness(root);
+    vec![
+        Stage::program("Kubernetes conversations", &harness, &["diff", "--random", "400"]),
+        Stage::program("Kubernetes bad input", &harness, &["bad-input"]),
+        Stage::program("kubectl transcripts", &harness, &["kubectl"]),
+        Stage::program("swap cells", &harness, &["swap"]),
+        Stage::program("walk", &harness, &["walk"]),
+    ]
 }
 
 /// The suites that drive the built binary.
@@ -76,6 +99,10 @@ fn target(root: &Path) -> PathBuf {
 /// The harness that was built beside the release binary.
 fn harness(root: &Path) -> PathBuf {
     target(root).join("release/engram-harness")
+}
+
+fn kubernetes_harness(root: &Path) -> PathBuf {
+    target(root).join("release/engram-kubernetes")
 }
 
 /// Everything that looks at the source, and `cargo test`; writes nothing.
@@ -158,12 +185,15 @@ pub(crate) fn jepsen(root: &Path, rest: &[String]) -> Result<bool> {
     plain(root, &harness, &["rounds", "--rounds", rounds])
 }
 
-/// Engram beside the real etcd.
+/// Engram beside the real etcd, and its objects beside the real kube-apiserver.
 pub(crate) fn bench(root: &Path, rest: &[String]) -> Result<bool> {
     let harness = built_harness(root)?;
     let mut arguments = vec!["bench"];
     arguments.extend(rest.iter().map(String::as_str));
-    plain(root, &harness, &arguments)
+    let stored = plain(root, &harness, &arguments)?;
+    // Arguments are for the first table.
+    let kubernetes = kubernetes_harness(root).display().to_string();
+    Ok(stored && (!rest.is_empty() || plain(root, &kubernetes, &["bench"])?))
 }
 
 fn built_harness(root: &Path) -> Result<String> {
@@ -205,10 +235,10 @@ impl Report {
     }
 
     fn print(&self, took: Duration) {
-        println!("\n{:<20} {:>8} {:>8} {:>8}", "stage", "passed", "failed", "seconds");
+        println!("\n{:<24} {:>8} {:>8} {:>8}", "stage", "passed", "failed", "seconds");
         for (name, count, took) in &self.rows {
             let seconds = took.as_secs();
-            println!("{name:<20} {:>8} {:>8} {seconds:>8}", count.passed, count.failed);
+            println!("{name:<24} {:>8} {:>8} {seconds:>8}", count.passed, count.failed);
         }
         let Count { passed, failed } = self.total;
         let seconds = took.as_secs();

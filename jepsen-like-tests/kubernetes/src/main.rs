@@ -81,6 +81,8 @@ enum Suite {
         #[arg(long, default_value_t = 500)]
         replicas: usize,
     },
+    /// Print the page of differences that the documents hold.
+    Page,
     /// Send bad input to both.
     BadInput {
         /// Only the cases whose name contains this.
@@ -155,8 +157,13 @@ fn main() -> ExitCode {
 }
 
 async fn run(suite: Suite) -> Result<()> {
+    if matches!(suite, Suite::Page) {
+        print!("{}", diff::accepted::page());
+        return Ok(());
+    }
     let programs = Programs::find()?;
     match suite {
+        Suite::Page => Ok(()),
         Suite::Diff { seed, random, only, against } => {
             converse(&programs, seed, random, only.as_deref(), &against).await
         }

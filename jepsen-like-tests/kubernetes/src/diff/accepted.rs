@@ -22,3 +22,37 @@ pub const ACCEPTED: &[Accepted] = &[Accepted {
     values: None,
     reason: "who built it, from what and with which compiler; major and minor are the same",
 }];
+
+/// The page of this table and of [`super::mask::MASKS`], as Markdown.
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(include_str!("page.md"));
+    page += "| what | why |\n|---|---|\n";
+    for (what, why) in super::mask::MASKS {
+        page += &format!("| {what} | {why} |\n");
+    }
+    page += "\n## Answered another way\n\n";
+    page += "| asked | where | real and ours | why |\n|---|---|---|---|\n";
+    let escaped = |text: &str| text.replace('|', "and").replace('*', "…");
+    for row in ACCEPTED {
+        let values =
+            row.values.map_or_else(|| "any".to_owned(), |values| format!("`{}`", escaped(values)));
+        let (asked, place) = (escaped(row.asked), escaped(row.place));
+        page += &format!("| `{asked}` | `{place}` | {values} | {} |\n", row.reason);
+    }
+    page += "\n## Printed another way by kubectl\n\n| line | why |\n|---|---|\n";
+    for (line, why) in crate::kubectl::ACCEPTED {
+        page += &format!("| `{}` | {why} |\n", escaped(line));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_of_differences_is_what_the_tables_say() {
+        let page = include_str!("../../../../docs/compatibility/kubernetes.md");
+        let again = "run `engram-kubernetes page > docs/compatibility/kubernetes.md`";
+        assert!(page == super::page(), "docs/compatibility/kubernetes.md is out of date: {again}");
+    }
+}
