@@ -37,7 +37,7 @@ fn word(word: &str) -> String {
     let folders = ["/LIVE-", "/MERGED-"].iter().find_map(|folder| {
         let (before, after) = masked.split_once(folder)?;
         let after = after.trim_start_matches(|next: char| next.is_ascii_digit());
-        let before = before.rfind(|c: char| c == '"' || c == '\'').map_or("", |at| &before[..=at]);
+        let before = before.rfind(['"', '\'']).map_or("", |at| &before[..=at]);
         Some(format!("{before}{folder}<n>{after}"))
     });
     let masked = folders.unwrap_or(masked);
