@@ -5,26 +5,47 @@
 //! an `Answer` or as a `Status`.
 //!
 //! Invariants:
-//! - Nothing here names a kind; what is special about one stands in its row (`rules`) or in its
-//!   hooks (`kinds`).
+//! - The generic verbs name no kind; what is special about one stands in its row (`rules`,
+//!   `selectable`, `versions`), in its hooks (`kinds`), or is a subresource with a file of its own.
 //! - A write that was answered is in the store; a refused one changed nothing.
 //! - Several registries may stand on one store: whatever must be unique is decided by the store.
 //!
 //! Must not know: HTTP, media types (but for those of patches), how the store is reached.
 
+mod addresses;
+mod create;
+mod delete;
+mod lifecycle;
+mod names;
+mod object;
 mod options;
+mod patch;
+mod pods;
+mod prepare;
+mod read;
+mod refusals;
 mod request;
 mod row;
 mod rules;
+mod scale;
 mod seams;
+mod selectable;
 mod serving;
+mod state;
+mod strict;
+mod update;
+mod versions;
+
+#[cfg(test)]
+mod tests;
 
 pub use options::{
     CreateOptions, DeleteOptions, FieldValidation, GetOptions, ListOptions, PatchOptions,
     Preconditions, Propagation, Query, UpdateOptions, WriteOptions,
 };
+pub use refusals::of_watch as watch_refusal;
 pub use request::{Answer, Body, Input, PatchKind, RequestContext, Target, UserInfo};
 pub use row::{BodyType, Resource};
 pub use rules::{Rule, rule_of};
 pub use seams::{Clock, Entropy, Seams, SystemClock, SystemEntropy};
-pub use serving::Registry;
+pub use serving::{Registry, RegistryOptions};

@@ -60,7 +60,7 @@ impl Resource {
             facts,
             type_id: schema.kind(facts.group, facts.version, facts.kind)?,
             rule,
-            hooks: hooks(facts.group, facts.kind),
+            hooks: hooks(stored.0, facts.kind),
             stored,
             stored_type_id: schema.kind(stored.0, stored.1, facts.kind)?,
             folder: format!("/{prefix}/"),
@@ -95,6 +95,19 @@ impl Resource {
     #[must_use]
     pub fn is_stored_version(&self) -> bool {
         self.stored == (self.facts.group, self.facts.version)
+    }
+
+    /// Whether the status is a part of its own.
+    #[must_use]
+    pub fn has_status(&self) -> bool {
+        self.facts.subresource("status").is_some()
+    }
+
+    /// The `apiVersion` of stored objects.
+    #[must_use]
+    pub fn stored_api_version(&self) -> String {
+        let (group, version) = self.stored;
+        if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
     }
 
     /// What a body sent to the resource, or to its subresource, must be; none if there is no such

@@ -7,6 +7,10 @@
 
 use std::time::Duration;
 
+use super::selectable;
+use crate::cache::Extract;
+use crate::selector::FieldLabels;
+
 /// Which default a deletion has when neither the client nor a finalizer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultPropagation {
@@ -99,10 +103,10 @@ pub struct Rule {
     pub ttl: Option<Duration>,
     /// The group version objects are stored in; empty for the preferred one.
     pub stored: (&'static str, &'static str),
-    /// Fields by which objects may be selected besides name and namespace.
-    pub selectable: &'static [&'static str],
-    /// Names that stand for selectable fields: (asked, meant).
-    pub selectable_renamed: &'static [(&'static str, &'static str)],
+    /// Fields by which objects may be selected.
+    pub fields: FieldLabels,
+    /// Reads the selectable fields besides name and namespace.
+    pub extract: Option<Extract>,
     /// See [`Scale`].
     pub scale: Option<Scale>,
     /// Whether objects are namespaces: they are deleted in two phases, by `spec.finalizers`.
@@ -127,8 +131,8 @@ pub(super) const BASE: Rule = Rule {
     grace: Grace::None,
     ttl: None,
     stored: ("", ""),
-    selectable: &[],
-    selectable_renamed: &[],
+    fields: FieldLabels::METADATA,
+    extract: None,
     scale: None,
     is_namespace: false,
     takes_addresses: false,
@@ -149,32 +153,24 @@ static RULES: &[Rule] = &[
         status_metadata: StatusMetadata::KeepOwners,
         returns_deleted: true,
         grace: Grace::Pod,
-        selectable: &[
-            "spec.nodeName",
-            "spec.restartPolicy",
-            "spec.schedulerName",
-            "spec.serviceAccountName",
-            "spec.hostNetwork",
-            "status.phase",
-            "status.podIP",
-            "status.podIPs",
-            "status.nominatedNodeName",
-        ],
-        selectable_renamed: &[("spec.host", "spec.nodeName")],
+        fields: selectable::POD,
+        extract: Some(selectable::pod),
         ..BASE
     },
     Rule {
         resource: "nodes",
         prefix: "minions",
         status_on_create: true,
-        selectable: &["spec.unschedulable"],
+        fields: selectable::NODE,
+        extract: Some(selectable::node),
         ..BASE
     },
     Rule {
         resource: "namespaces",
         is_namespace: true,
         returns_deleted: true,
-        selectable: &["status.phase"],
+        fields: selectable::NAMESPACE,
+        extract: Some(selectable::namespace),
         ..BASE
     },
     Rule {
@@ -183,7 +179,8 @@ static RULES: &[Rule] = &[
         create_on_update: true,
         returns_deleted: true,
         takes_addresses: true,
-        selectable: &["spec.clusterIP", "spec.type"],
+        fields: selectable::SERVICE,
+        extract: Some(selectable::service),
         ..BASE
     },
     Rule { resource: "endpoints", prefix: "services/endpoints", create_on_update: true, ..BASE },
@@ -192,7 +189,8 @@ static RULES: &[Rule] = &[
         prefix: "controllers",
         generation: Generation::Spec,
         propagation: DefaultPropagation::Orphan,
-        selectable: &["status.replicas"],
+        fields: selectable::REPLICATION,
+        extract: Some(selectable::replication),
         scale: Some(Scale::LabelMap),
         ..BASE
     },
@@ -201,12 +199,17 @@ static RULES: &[Rule] = &[
         create_on_update: true,
         propagation: DefaultPropagation::Unsupported,
         ttl: EVENT_TTL,
-        selectable: EVENT_FIELDS,
-        selectable_renamed: &[],
+        fields: selectable::EVENT,
+        extract: Some(selectable::event),
         ..BASE
     },
     Rule { resource: "limitranges", create_on_update: true, ..BASE },
-    Rule { resource: "secrets", selectable: &["type"], ..BASE },
+    Rule {
+        resource: "secrets",
+        fields: selectable::SECRET,
+        extract: Some(selectable::secret),
+        ..BASE
+    },
     Rule { returns_deleted: true, generation: Generation::Content, ..counted("", "podtemplates") },
     Rule { resource: "persistentvolumeclaims", returns_deleted: true, ..BASE },
     Rule { resource: "persistentvolumes", returns_deleted: true, ..BASE },
@@ -220,17 +223,8 @@ static RULES: &[Rule] = &[
         propagation: DefaultPropagation::Unsupported,
         ttl: EVENT_TTL,
         stored: ("", "v1"),
-        selectable: EVENT_FIELDS,
-        selectable_renamed: &[
-            ("regarding.kind", "involvedObject.kind"),
-            ("regarding.namespace", "involvedObject.namespace"),
-            ("regarding.name", "involvedObject.name"),
-            ("regarding.uid", "involvedObject.uid"),
-            ("regarding.apiVersion", "involvedObject.apiVersion"),
-            ("regarding.resourceVersion", "involvedObject.resourceVersion"),
-            ("regarding.fieldPath", "involvedObject.fieldPath"),
-            ("reportingController", "reportingComponent"),
-        ],
+        fields: selectable::NEW_EVENT,
+        extract: Some(selectable::event),
         ..BASE
     },
     // apps
@@ -246,7 +240,8 @@ static RULES: &[Rule] = &[
     // batch
     Rule {
         propagation: DefaultPropagation::Orphan,
-        selectable: &["status.successful"],
+        fields: selectable::JOB,
+        extract: Some(selectable::job),
         ..counted("batch", "jobs")
     },
     Rule { orphan_versions: &["v1beta1"], stored: ("batch", "v1"), ..counted("batch", "cronjobs") },
@@ -323,7 +318,8 @@ static RULES: &[Rule] = &[
     Rule { returns_deleted: true, ..plain("resource.k8s.io", "resourceclaimtemplates") },
     Rule {
         returns_deleted: true,
-        selectable: &["spec.nodeName", "spec.driver", "spec.pool.name"],
+        fields: selectable::RESOURCE_SLICE,
+        extract: Some(selectable::resource_slice),
         ..counted("resource.k8s.io", "resourceslices")
     },
     Rule {
@@ -334,14 +330,16 @@ static RULES: &[Rule] = &[
     Rule {
         group: "certificates.k8s.io",
         resource: "certificatesigningrequests",
-        selectable: &["spec.signerName"],
+        fields: selectable::SIGNER,
+        extract: Some(selectable::signer),
         ..BASE
     },
     Rule {
         group: "certificates.k8s.io",
         resource: "clustertrustbundles",
         unconditional_update: false,
-        selectable: &["spec.signerName"],
+        fields: selectable::SIGNER,
+        extract: Some(selectable::signer),
         ..BASE
     },
     Rule {
@@ -349,7 +347,8 @@ static RULES: &[Rule] = &[
         resource: "podcertificaterequests",
         unconditional_update: false,
         status_metadata: StatusMetadata::KeepAll,
-        selectable: &["spec.signerName", "spec.podName", "spec.nodeName"],
+        fields: selectable::POD_CERTIFICATE,
+        extract: Some(selectable::pod_certificate),
         ..BASE
     },
     // storagemigration.k8s.io
@@ -383,20 +382,6 @@ static RULES: &[Rule] = &[
         unconditional_update: false,
         ..BASE
     },
-];
-
-const EVENT_FIELDS: &[&str] = &[
-    "involvedObject.kind",
-    "involvedObject.namespace",
-    "involvedObject.name",
-    "involvedObject.uid",
-    "involvedObject.apiVersion",
-    "involvedObject.resourceVersion",
-    "involvedObject.fieldPath",
-    "reason",
-    "reportingComponent",
-    "source",
-    "type",
 ];
 
 const fn plain(group: &'static str, resource: &'static str) -> Rule {

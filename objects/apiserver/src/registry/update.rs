@@ -41,9 +41,6 @@ pub(super) struct Change<'a> {
     pub(super) dry_run: bool,
     /// Whether the object may be created if it is not there.
     pub(super) may_create: bool,
-    /// Whether a resourceVersion in the new object was read from the old one, so that a conflict is
-    /// met by making the object again.
-    pub(super) follows: bool,
 }
 
 /// The end of an update.
@@ -77,7 +74,6 @@ impl Registry {
             part,
             dry_run: options.dry_run,
             may_create: row.rule.create_on_update && part == Part::Whole,
-            follows: false,
         };
         let changed = self
             .change(context, &change, |current| {
