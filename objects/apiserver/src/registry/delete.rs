@@ -3,7 +3,8 @@
 //! Invariants: an object with finalizers is only marked; a grace period can only become shorter;
 //! what the client is answered is the object while it lives on, else a report with its uid.
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use schema::Value;
 
@@ -128,24 +129,41 @@ impl Registry {
         let row = &*target.resource;
         let listed = self.list(context, target, list).await?;
         let answer = listed.json(&format!("{}List", row.kind()), &row.facts.api_version());
-        let each = listed.items.iter().map(|item| Target {
-            resource: target.resource.clone(),
-            namespace: item.namespace().unwrap_or_default().to_owned(),
-            name: item.name().to_owned(),
-            subresource: None,
-        });
-        // Collected before the stream, so that the future borrows nothing of the iterator.
-        let each: Vec<Target> = each.collect();
-        stream::iter(each.iter().map(|one| async move {
-            match self.delete_object(context, one, options).await {
-                Err(status) if status.reason != Reason::NotFound => Err(status),
-                _ => Ok(()),
+        let mut each = Vec::with_capacity(listed.items.len());
+        for item in &listed.items {
+            each.push(Target {
+                resource: target.resource.clone(),
+                namespace: item.namespace().unwrap_or_default().to_owned(),
+                name: item.name().to_owned(),
+                subresource: None,
+            });
+        }
+        let mut running = FuturesUnordered::new();
+        for one in &each {
+            running.push(self.delete_one(context, one, options));
+            if running.len() >= COLLECTION_AT_ONCE {
+                running.next().await.transpose()?;
             }
-        }))
-        .buffer_unordered(COLLECTION_AT_ONCE)
-        .try_collect::<Vec<()>>()
-        .await?;
+        }
+        while let Some(ended) = running.next().await {
+            ended?;
+        }
         Ok(Answer::object(answer))
+    }
+}
+
+impl Registry {
+    /// Deletes an object of a collection; one that is gone already is no error.
+    async fn delete_one(
+        &self,
+        context: &RequestContext,
+        target: &Target,
+        options: &DeleteOptions,
+    ) -> Result<(), Status> {
+        match self.delete_object(context, target, options).await {
+            Err(status) if status.reason != Reason::NotFound => Err(status),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! what others wrote.
 
 use schema::Value;
-use schema::patch::Patch;
+use schema::patch::{Patch, go_text};
 use schema::typed;
 use serde_json::Map;
 
@@ -23,6 +23,8 @@ use crate::status::{Reason, Status};
 /// A patch as read.
 pub(super) struct Patching<'a> {
     pub(super) patch: Patch,
+    /// Compat: a strategic patch is shown in refusals as it is, others by what they leave.
+    shown: Option<String>,
     pub(super) body: BodyType,
     pub(super) mode: FieldValidation,
     pub(super) target: &'a Target,
@@ -37,6 +39,10 @@ impl Registry {
         patch: &[u8],
         options: &PatchOptions,
     ) -> Result<Patching<'a>, Status> {
+        let shown = match kind {
+            PatchKind::Strategic => serde_json::from_slice::<Value>(patch).ok(),
+            _ => None,
+        };
         let patch = match kind {
             PatchKind::Json => Patch::json(patch),
             PatchKind::Merge => Patch::merge(patch),
@@ -46,6 +52,7 @@ impl Registry {
         };
         Ok(Patching {
             patch: patch.map_err(refusals::of_patch)?,
+            shown: shown.as_ref().map(go_text),
             body: self.body_type(target)?,
             mode: options.write.field_validation,
             target,
@@ -99,25 +106,28 @@ impl Registry {
         let Patching { patch, body, mode, .. } = patching;
         let schema = self.schema();
         let left = patch.apply(schema, body.type_id, served).map_err(refusals::of_patch)?;
-        check_type(body, &left)?;
+        let refuse = |left: &Value, why: &str| {
+            let shown = patching.shown.clone().unwrap_or_else(|| go_json(left));
+            refusals::invalid_patch(&shown, why)
+        };
+        check_type(body, &left).map_err(|why| refuse(&left, &why))?;
         let mut findings = patch.warnings.clone();
         if *mode != FieldValidation::Ignore {
             findings.extend(typed::unknown_fields(schema, body.type_id, &left));
         }
         if *mode == FieldValidation::Strict && !findings.is_empty() {
-            let shown = go_json(&left);
-            return Err(refusals::invalid_patch(&shown, &strict::sentence(&findings)));
+            return Err(refuse(&left, &strict::sentence(&findings)));
         }
         let shown = left.clone();
         let new = typed::normalize(schema, body.type_id, left)
-            .map_err(|error| refusals::invalid_patch(&go_json(&shown), &error.to_string()))?;
+            .map_err(|error| refuse(&shown, &error.to_string()))?;
         let said = if *mode == FieldValidation::Warn { findings } else { Vec::new() };
         Ok((new, said))
     }
 }
 
 /// The kind and version of an object cannot be patched away.
-fn check_type(body: &BodyType, left: &Value) -> Result<(), Status> {
+fn check_type(body: &BodyType, left: &Value) -> Result<(), String> {
     let text = |field: &str| left[field].as_str().unwrap_or_default();
     let (version, kind) = (text("apiVersion"), text("kind"));
     let api_version = match body.group {
@@ -136,7 +146,7 @@ fn check_type(body: &BodyType, left: &Value) -> Result<(), Status> {
             crate::status::quoted(version)
         ),
     };
-    Err(refusals::invalid_patch(&go_json(left), &detail))
+    Err(detail)
 }
 
 /// The patched object as the real one shows it: metadata in the order of Go's fields.

@@ -28,6 +28,10 @@ pub(super) enum Part {
     Finalizers,
     /// What a subresource of its own kind made: prepared already.
     Made,
+    /// The ephemeral containers of a pod.
+    Ephemeral,
+    /// The resources of the containers of a pod.
+    Resize,
 }
 
 /// What a change makes of the present state: the new object in the stored version, with the
@@ -77,7 +81,7 @@ impl Registry {
         };
         let changed = self
             .change(context, &change, |current| {
-                check_uid(row, target, &uid, current)?;
+                check_uid(target, &uid, current)?;
                 Ok((new.clone(), Vec::new()))
             })
             .await?;
@@ -226,6 +230,12 @@ impl Registry {
                 self.take_addresses(row, new, Some(old), change.dry_run).await?;
                 row.hooks.validate_update(new, old, row.namespaced(), &mut errors);
             }
+            Part::Ephemeral | Part::Resize => {
+                super::pods::keep_all_but(change.part, new, old);
+                self.prepare_made(row, new, old)?;
+                prepare::count_generation(row, new, old);
+                row.hooks.validate_status_update(new, old, row.namespaced(), &mut errors);
+            }
             Part::Made => self.prepare_made(row, new, old)?,
         }
         if !errors.is_empty() {
@@ -255,14 +265,13 @@ impl Registry {
 
     fn prepare_made(&self, row: &Resource, new: &mut Value, old: &Value) -> Result<(), Status> {
         self.normalize_stored(row, new)?;
-        prepare::count_generation(row, new, old);
         prepare::keep_system_metadata(new, old);
         Ok(())
     }
 }
 
-fn check_uid(
-    row: &Resource,
+/// A uid in the new object must be that of the old one.
+pub(super) fn check_uid(
     target: &Target,
     uid: &str,
     current: Option<&Current>,
@@ -271,7 +280,7 @@ fn check_uid(
     if uid.is_empty() || current.is_none() || uid == there {
         return Ok(());
     }
-    Err(uid_conflict(row, target, uid, there))
+    Err(uid_conflict(&target.resource, target, uid, there))
 }
 
 /// Compat: the real one's words name its own storage.

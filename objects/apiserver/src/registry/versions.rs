@@ -141,15 +141,13 @@ impl Resource {
     #[must_use]
     pub fn deprecation_warning(&self) -> Option<String> {
         let facts = self.facts.deprecated.as_ref()?;
-        let mut text = format!(
-            "{} {} is deprecated in v{}+, unavailable in v{}+",
-            self.facts.api_version(),
-            self.kind(),
-            facts.since,
-            facts.removed_in
-        );
-        if !facts.replacement.is_empty() {
-            text.push_str(&format!("; use {}", facts.replacement));
+        let version = self.facts.api_version();
+        let mut text = format!("{version} {} is deprecated in v{}+", self.kind(), facts.since);
+        if let Some(release) = facts.removed_in {
+            text.push_str(&format!(", unavailable in v{release}+"));
+        }
+        if let Some((version, kind)) = facts.replacement {
+            text.push_str(&format!("; use {version} {kind}"));
         }
         Some(text)
     }

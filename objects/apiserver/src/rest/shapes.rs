@@ -23,7 +23,7 @@ pub(crate) struct Shaper {
 
 /// A cached object as JSON in the version of a row.
 pub(crate) fn presented(resource: &Resource, object: &Object) -> Bytes {
-    object.json_as(resource.facts.kind, &resource.facts.api_version())
+    resource.presented(object)
 }
 
 impl Shaper {

@@ -15,7 +15,6 @@ use super::answer::{self, Answer};
 use super::ask::Ask;
 use super::body::{self, Media};
 use super::door::Door;
-use super::later::Later as _;
 use super::metrics::Labels;
 use super::negotiate::{Form, Offer};
 use super::path::{Path, ResourcePath, why_no_segment};

@@ -16,8 +16,6 @@ use serde_json::json;
 use super::answer::{self, Answer, Body};
 use super::ask::Ask;
 use super::door::Door;
-use super::later;
-use super::later::Later as _;
 use super::metrics::WatchCounted;
 use super::negotiate::{Form, Shape};
 use super::shapes::{self, Shaper};
@@ -139,7 +137,7 @@ impl Writer {
             WatchEvent::Bookmark { revision, initial_events_end } => {
                 return self.bookmark(&revision.to_string(), initial_events_end);
             }
-            WatchEvent::Error(error) => return Err(later::refusal(error)),
+            WatchEvent::Error(error) => return Err(watch_refusal(XX, error)),
         };
         self.changed(word, &watched)
     }
