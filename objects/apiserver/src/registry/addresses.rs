@@ -64,7 +64,8 @@ impl Addresses {
         let usable = self.size - 2;
         let fixed = (self.size / 16).clamp(16, 256).min(usable);
         let free = usable - fixed;
-        let start = if free == 0 { 0 } else { u32::try_from(random % u64::from(free)).unwrap_or(0) };
+        let start =
+            if free == 0 { 0 } else { u32::try_from(random % u64::from(free)).unwrap_or(0) };
         let base = self.base;
         (0..free)
             .map(move |step| fixed + (start + step) % free)
@@ -151,8 +152,7 @@ impl Registry {
         let had = old.map(Held::of).unwrap_or_default();
         let asked = Held::of(service).without(&had);
         let mut taken = Held::default();
-        let outcome =
-            self.take_all(row, addresses, service, &asked, &mut taken, dry_run).await;
+        let outcome = self.take_all(row, addresses, service, &asked, &mut taken, dry_run).await;
         if outcome.is_err() {
             self.release(service, taken, dry_run).await;
         }
@@ -202,9 +202,7 @@ impl Registry {
         };
         let Ok(parsed) = address.parse::<Ipv4Addr>() else { return Ok(()) };
         if !range.holds(parsed) {
-            return Err(refuse(&format!(
-                "the provided IP ({address}) is not in the valid range"
-            )));
+            return Err(refuse(&format!("the provided IP ({address}) is not in the valid range")));
         }
         if self.claim(service, address, dry_run).await? {
             return Ok(());
@@ -460,9 +458,8 @@ fn keep_held(service: &mut Value, old: &Value) {
         if port["nodePort"].as_u64().unwrap_or(0) != 0 {
             continue;
         }
-        let same = before
-            .iter()
-            .find(|b| b["port"] == port["port"] && b["protocol"] == port["protocol"]);
+        let same =
+            before.iter().find(|b| b["port"] == port["port"] && b["protocol"] == port["protocol"]);
         if let Some(number) = same.map(|b| b["nodePort"].clone()) {
             if number.as_u64().unwrap_or(0) != 0 && !taken.contains(&number) {
                 port["nodePort"] = number;

@@ -68,12 +68,7 @@ impl Registry {
         options: &PatchOptions,
     ) -> Result<Answer, Status> {
         let row = &target.resource;
-        let change = Change {
-            target,
-            part,
-            dry_run: options.write.dry_run,
-            may_create: false,
-        };
+        let change = Change { target, part, dry_run: options.write.dry_run, may_create: false };
         let changed = self
             .change(context, &change, |current| {
                 let current = current.expect("a patch does not create");
@@ -170,8 +165,10 @@ fn go_metadata(metadata: &Map<String, Value>) -> String {
     let place = |key: &str| METADATA_ORDER.iter().position(|known| *known == key);
     let mut members: Vec<_> = metadata.iter().collect();
     members.sort_by_key(|(key, _)| place(key).unwrap_or(METADATA_ORDER.len()));
-    let shown: Vec<String> =
-        members.iter().map(|(key, value)| format!("{}:{value}", Value::from(key.as_str()))).collect();
+    let shown: Vec<String> = members
+        .iter()
+        .map(|(key, value)| format!("{}:{value}", Value::from(key.as_str())))
+        .collect();
     format!("{{{}}}", shown.join(","))
 }
 

@@ -198,12 +198,7 @@ fn check_binding(binding: &Value) -> Result<(), Status> {
     }
 }
 
-fn bound(
-    target: &Target,
-    binding: &Value,
-    current: &Current,
-    now: &str,
-) -> Result<Value, Status> {
+fn bound(target: &Target, binding: &Value, current: &Current, now: &str) -> Result<Value, Status> {
     super::update::check_uid(target, object::text(binding, "uid"), Some(current))?;
     let old = &current.value;
     let name = &target.name;
@@ -273,7 +268,8 @@ fn count_eviction(budget: &Value, pod: &Value, now: &str) -> Result<Option<Value
     }
     let name = object::text(budget, "name");
     if number("observedGeneration") < object::integer(budget, "generation").unwrap_or(0) {
-        let message = format!("The disruption budget {name} is still being processed by the server.");
+        let message =
+            format!("The disruption budget {name} is still being processed by the server.");
         return Err(not_now(10).with_cause(BUDGET_CAUSE, message, ""));
     }
     let disrupted = status["disruptedPods"].as_object().map_or(0, Map::len);
@@ -308,7 +304,8 @@ fn check_counts(name: &str, allowed: i64, disrupted: usize) -> Option<Status> {
     } else {
         return None;
     };
-    let cause = format!("The disruption budget {name} does not allow evicting pods currently: {cause}");
+    let cause =
+        format!("The disruption budget {name} does not allow evicting pods currently: {cause}");
     let refusal = Status::forbidden("policy", "poddisruptionbudget", name, why);
     Some(refusal.with_cause(BUDGET_CAUSE, cause, ""))
 }

@@ -131,7 +131,11 @@ impl Registry {
     }
 
     /// Brings an object of the stored version into its canonical form.
-    pub(super) fn normalize_stored(&self, row: &Resource, object: &mut Value) -> Result<(), Status> {
+    pub(super) fn normalize_stored(
+        &self,
+        row: &Resource,
+        object: &mut Value,
+    ) -> Result<(), Status> {
         let taken = std::mem::take(object);
         *object = schema::typed::normalize(self.schema(), row.stored_type_id, taken)
             .map_err(Status::internal)?;

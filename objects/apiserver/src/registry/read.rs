@@ -67,9 +67,7 @@ impl Registry {
         let asked = Asked::read(target, options)?;
         let seconds = match options.timeout_seconds {
             // Compat: nothing is a timeout that the client did not choose.
-            None | Some(0) => {
-                WATCH_SECONDS_MIN + self.seams().entropy.next() % WATCH_SECONDS_MIN
-            }
+            None | Some(0) => WATCH_SECONDS_MIN + self.seams().entropy.next() % WATCH_SECONDS_MIN,
             Some(seconds) => u64::try_from(seconds).unwrap_or(0),
         };
         let query = WatchQuery {
@@ -96,12 +94,9 @@ struct Asked {
 impl Asked {
     fn read(target: &Target, options: &ListOptions) -> Result<Self, Status> {
         let row = &*target.resource;
-        let selector = Selector::parse(
-            &options.label_selector,
-            &options.field_selector,
-            &row.rule.fields,
-        )
-        .map_err(|error| Status::bad_request(error.to_string()))?;
+        let selector =
+            Selector::parse(&options.label_selector, &options.field_selector, &row.rule.fields)
+                .map_err(|error| Status::bad_request(error.to_string()))?;
         let exact = |field: &str| {
             let terms = selector.fields.terms().iter();
             let found = terms.filter(|term| term.equal && term.field == field).next_back();

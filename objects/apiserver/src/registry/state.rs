@@ -85,10 +85,8 @@ impl Registry {
 
     /// Reads a stored value of a row.
     pub(super) fn read_stored(&self, row: &Resource, stored: &Stored) -> Result<Current, Status> {
-        let object = self
-            .cache(row)
-            .read(stored)
-            .map_err(|error| refusals::of_cache(row, "get", error))?;
+        let object =
+            self.cache(row).read(stored).map_err(|error| refusals::of_cache(row, "get", error))?;
         of_cached(&object)
     }
 

@@ -5,7 +5,7 @@ use super::row::BodyType;
 use crate::status::Status;
 
 /// Warnings for the findings, or the refusal of a strict request.
-pub fn judge(
+pub(super) fn judge(
     findings: Vec<String>,
     mode: FieldValidation,
     body: &BodyType,

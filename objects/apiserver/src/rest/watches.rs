@@ -21,7 +21,7 @@ use super::negotiate::{Form, Shape};
 use super::shapes::{self, Shaper};
 use super::verbs::Asked;
 use crate::cache::{WatchEvent, WatchedObject, Watcher};
-use crate::registry::{ListOptions, Resource};
+use crate::registry::{ListOptions, Resource, watch_refusal};
 use crate::status::Status;
 use crate::tables::Headers;
 
@@ -137,7 +137,7 @@ impl Writer {
             WatchEvent::Bookmark { revision, initial_events_end } => {
                 return self.bookmark(&revision.to_string(), initial_events_end);
             }
-            WatchEvent::Error(error) => return Err(watch_refusal(XX, error)),
+            WatchEvent::Error(error) => return Err(watch_refusal(&self.resource, error)),
         };
         self.changed(word, &watched)
     }

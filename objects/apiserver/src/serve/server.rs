@@ -21,8 +21,7 @@ use super::kubeconfig::Kubeconfig;
 use super::pki::{self, Pair, Pki, PkiError};
 use super::tokens::{Tokens, TokensError};
 use super::user::User;
-use crate::registry::Registry;
-use crate::rest::Later as _;
+use crate::registry::{Registry, RegistryOptions};
 use crate::rest::{self, Discovery, Door, Health, Metrics, Ping, Seats, Step};
 use crate::storage::{GrpcService, ServiceError, Storage};
 
@@ -128,7 +127,8 @@ pub async fn serve(options: Options, storage: Arc<dyn Storage>) -> Result<Server
     let provider = Arc::new(ring::default_provider());
     let authenticator = identity.authenticator(&options, &provider)?;
     let tls = identity.tls(&authenticator, provider)?;
-    let registry = Registry::start(storage, &cidr.to_string());
+    let ranges = RegistryOptions { service_cidr: cidr.to_string(), ..RegistryOptions::default() };
+    let registry = Registry::new(storage, ranges).map_err(ServeError::Option)?;
     let started = Step::new("poststarthook/start-system-namespaces-controller", "not yet");
     let caches = Step::new("informer-sync", "caches are being filled");
     let health = Health::new(vec![Arc::new(Ping), caches.clone(), started.clone()]);
