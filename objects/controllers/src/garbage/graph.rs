@@ -108,7 +108,7 @@ impl Graph {
             if object.waits_for_dependents() || object.leaves_dependents() {
                 work.push(uid);
             }
-        } else if object.owners.iter().any(|owner| !self.is_solid(owner)) {
+        } else if object.owners.iter().any(|owner| !self.is_solid(owner, &object.namespace)) {
             work.push(uid);
         }
         work
@@ -151,9 +151,12 @@ impl Graph {
         self.gone.contains(&(uid.to_owned(), namespace.to_owned()))
     }
 
-    /// Whether the owner was seen and stays.
-    fn is_solid(&self, owner: &OwnerReference) -> bool {
-        self.objects.get(&owner.uid).is_some_and(|o| !o.deleting)
+    /// Whether the owner was seen where it may be, and stays.
+    fn is_solid(&self, owner: &OwnerReference, namespace: &str) -> bool {
+        self.objects.get(&owner.uid).is_some_and(|seen| {
+            let within_reach = seen.namespace.is_empty() || seen.namespace == namespace;
+            within_reach && seen.name == owner.name && !seen.deleting
+        })
     }
 
     fn if_waiting(&self, uid: &str) -> Option<String> {
@@ -178,7 +181,8 @@ mod tests {
 
     fn observed(meta: Value) -> Observed {
         let resource = Arc::new(crate::discovery::ResourceType::for_tests("v1", "ConfigMap"));
-        let meta: ObjectMeta = serde_json::from_value(meta).expect("metadata");
+        let mut meta: ObjectMeta = serde_json::from_value(meta).expect("metadata");
+        meta.name = meta.name.or(meta.uid.clone());
         Observed::new(&resource, &meta).expect("a uid")
     }
 
@@ -194,6 +198,13 @@ mod tests {
         assert_eq!(graph.observe(owned("d", "o")), ["d"]);
         assert!(graph.observe(observed(json!({"uid": "o"}))).is_empty());
         assert!(graph.observe(owned("e", "o")).is_empty(), "its owner is there");
+    }
+
+    #[test]
+    fn an_owner_of_another_namespace_makes_its_dependent_worth_a_look() {
+        let mut graph = Graph::default();
+        graph.observe(observed(json!({"uid": "o", "namespace": "elsewhere"})));
+        assert_eq!(graph.observe(owned("d", "o")), ["d"]);
     }
 
     #[test]

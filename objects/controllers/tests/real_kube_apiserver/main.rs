@@ -1,0 +1,90 @@
+//! The controllers against the real etcd and kube-apiserver 1.37.0: what is declared comes true, at
+//! no moment with fewer replicas than allowed, and what is deleted goes as asked.
+//!
+//! One cluster and one set of controllers for all scenarios, each in a namespace of its own, all at
+//! the same time. Without the real programs (`make peers peers-kubernetes`) nothing runs, and that is
+//! said.
+
+mod cluster;
+mod collection;
+mod rollouts;
+mod world;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use cluster::Cluster;
+use engram_controllers::{Controller, Options, run};
+use tokio_util::sync::CancellationToken;
+use world::World;
+
+type Scenario = (&'static str, fn(World) -> Pin<Box<dyn Future<Output = ()> + Send>>);
+
+macro_rules! scenarios {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        [$((stringify!($name), |world| Box::pin($module::$name(world)))),*]
+    };
+}
+
+const SCENARIOS: &[Scenario] = &scenarios![
+    rollouts::a_deployment_makes_its_pods_and_scales,
+    rollouts::a_rolling_update_keeps_its_promise_and_is_undone,
+    rollouts::recreate_never_runs_old_and_new_together,
+    rollouts::a_paused_deployment_waits,
+    rollouts::a_lost_pod_is_replaced,
+    rollouts::pods_are_adopted_and_released_by_their_labels,
+    rollouts::a_refused_template_is_told_in_the_conditions,
+    collection::a_background_deletion_takes_all_dependents,
+    collection::a_foreground_deletion_ends_after_its_dependents,
+    collection::an_orphaning_deletion_leaves_the_dependents,
+    collection::an_absent_owner_takes_its_dependent_along,
+    collection::an_owner_of_another_namespace_does_not_hold,
+    collection::a_cycle_of_owners_is_deleted_in_the_foreground,
+    collection::a_deleted_namespace_is_emptied_and_waits_for_finalizers,
+];
+
+#[test]
+fn what_is_declared_comes_true_on_the_real_kube_apiserver() {
+    let Some(programs) = cluster::programs() else {
+        eprintln!("NOT RUN: no etcd and kube-apiserver in the cache: make peers peers-kubernetes");
+        return;
+    };
+    // Started from this thread, which lives as long as the processes are to.
+    let cluster = Cluster::start(&programs);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(drive(&cluster));
+}
+
+async fn drive(cluster: &Cluster) {
+    let client = cluster.ready().await;
+    let shutdown = CancellationToken::new();
+    let mut options = Options::default();
+    options.controllers.remove(&Controller::Scheduler);
+    options.controllers.remove(&Controller::SimulatedNodes);
+    options.controllers.remove(&Controller::NodeLifecycle);
+    options.controllers.remove(&Controller::PodGarbageCollector);
+    let controllers = tokio::spawn(run(client.clone(), options, shutdown.clone()));
+    let kubelet = tokio::spawn(world::stand_in_for_nodes(client.clone(), shutdown.clone()));
+    let started: Vec<_> = SCENARIOS
+        .iter()
+        .map(|(name, scenario)| {
+            let client = client.clone();
+            let run = async move { scenario(World::create(client, name).await).await };
+            (*name, tokio::spawn(run))
+        })
+        .collect();
+    let mut failed = Vec::new();
+    for (name, scenario) in started {
+        if scenario.await.is_err() {
+            failed.push(name);
+        }
+    }
+    shutdown.cancel();
+    controllers.await.expect("the controllers end at shutdown");
+    kubelet.await.expect("the stand-in ends at shutdown");
+    assert!(failed.is_empty(), "failed: {failed:?} (see above)");
+}
