@@ -187,15 +187,22 @@ func (w *walk) field(
 	if printed := bare.String(); printed != expected {
 		writeOption(text, "go", strings.ReplaceAll(printed, " ", ""))
 	}
-	if value, err := json.Marshal(property.Default); err == nil && property.Default != nil && !zeroDefault(string(value)) {
-		fmt.Fprintf(text, " default=%s", value)
+	if property.Default != nil {
+		value, err := json.Marshal(property.Default)
+		check(err)
+		if !follows(string(value), field.Type, empty || zero) {
+			fmt.Fprintf(text, " default=%s", value)
+		}
 	}
 	text.WriteString("\n")
 }
 
-// Defaults that only say what Go's zero value is follow from the shape.
-func zeroDefault(text string) bool {
-	return text == `""` || text == "{}" || text == "0" || text == "false"
+// Defaults that only say what Go's zero value is follow from the shape, where Go cannot leave it out.
+func follows(value string, t reflect.Type, omitted bool) bool {
+	if value == "{}" {
+		return t.Kind() == reflect.Struct
+	}
+	return !omitted && t.Kind() != reflect.Pointer && (value == `""` || value == "0" || value == "false")
 }
 
 // The word of a type, and what Go would call it if its parts had no names of their own.

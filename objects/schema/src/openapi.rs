@@ -1,9 +1,26 @@
-//! The OpenAPI v3 documents, generated from the schema.
+//! The OpenAPI v3 documents, generated from the schema: one for every group version, and an index.
+//!
+//! Clients take from them what they explain, validate and merge by: the schemas with their
+//! extensions, and the query parameters of every operation. Invariants: a document is built once
+//! and its bytes are shared; its hash depends on its bytes alone, so that servers of one build
+//! agree. Compat: names and shapes are those of Kubernetes' own documents (a test holds them
+//! against the published ones); descriptions are few and ours. Must not know: HTTP.
+
+mod operations;
+mod paths;
+mod schemas;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
+use serde_json::{Map, json};
+
+use crate::Value;
+use crate::types::Schema;
 
 /// A document as it is served.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// The path under the server's root, with its hash: `/openapi/v3/apis/apps/v1?hash=…`.
     pub url: String,
@@ -13,13 +30,83 @@ pub struct Document {
     pub bytes: Bytes,
 }
 
+impl Document {
+    fn new(path: &str, value: &Value) -> Self {
+        let bytes = Bytes::from(value.to_string());
+        let hash = hash(&bytes);
+        let url = if path.is_empty() {
+            "/openapi/v3".to_owned()
+        } else {
+            format!("/openapi/v3/{path}?hash={hash}")
+        };
+        Self { url, hash, bytes }
+    }
+}
+
 /// What `/openapi/v3` answers: `{"paths": {"apis/apps/v1": {"serverRelativeURL": …}}}`.
+///
+/// Builds every document on first use, for their hashes.
 pub fn index() -> Document {
-    Document { url: "/openapi/v3".to_owned(), hash: String::new(), bytes: Bytes::new() }
+    static INDEX: OnceLock<Document> = OnceLock::new();
+    let build = || {
+        let path = |(path, _): (&String, _)| {
+            let document = document(path)?;
+            Some((path.clone(), json!({"serverRelativeURL": document.url})))
+        };
+        let paths: Map<String, Value> = documents().iter().filter_map(path).collect();
+        Document::new("", &json!({ "paths": paths }))
+    };
+    INDEX.get_or_init(build).clone()
 }
 
 /// The document of `api/v1` or `apis/apps/v1`, built on first use and shared.
 pub fn document(path: &str) -> Option<Document> {
-    let _ = path;
-    None
+    let (path, Slot { group, version, document }) = documents().get_key_value(path)?;
+    let build = || Document::new(path, &build(Schema::builtin(), group, version));
+    Some(document.get_or_init(build).clone())
 }
+
+struct Slot {
+    group: &'static str,
+    version: &'static str,
+    document: OnceLock<Document>,
+}
+
+/// The documents that there are, by path.
+fn documents() -> &'static BTreeMap<String, Slot> {
+    static DOCUMENTS: OnceLock<BTreeMap<String, Slot>> = OnceLock::new();
+    DOCUMENTS.get_or_init(|| {
+        let rows = Schema::builtin().resources().iter();
+        let slot = |group, version| Slot { group, version, document: OnceLock::new() };
+        rows.map(|row| (paths::root(row.group, row.version), slot(row.group, row.version)))
+            .map(|(path, slot)| (path.trim_matches('/').to_owned(), slot))
+            .collect()
+    })
+}
+
+fn build(schema: &Schema, group: &str, version: &str) -> Value {
+    let mut roots = schemas::Roots::new(schema, group, version);
+    let paths = paths::of_group_version(schema, group, version, &mut roots);
+    json!({
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": "1.37"},
+        "paths": paths,
+        "components": {
+            "schemas": roots.into_schemas(),
+            "securitySchemes": {
+                "BearerToken": {"type": "apiKey", "name": "authorization", "in": "header"},
+            },
+        },
+    })
+}
+
+/// FNV-1a of 128 bits: it need only tell documents apart.
+fn hash(bytes: &[u8]) -> String {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let step = |hash: u128, byte: &u8| (hash ^ u128::from(*byte)).wrapping_mul(PRIME);
+    format!("{:032X}", bytes.iter().fold(OFFSET, step))
+}
+
+#[cfg(test)]
+mod tests;

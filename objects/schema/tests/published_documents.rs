@@ -1,0 +1,152 @@
+//! The published OpenAPI documents of Kubernetes, held against ours: schemas with their extensions,
+//! and paths with their operations and query parameters.
+//!
+//! Descriptions are left out on both sides. The documents are not checked in: `go` fetches the
+//! module. Without Go the test says so and fails where `CI` is set.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::Command;
+
+use engram_schema::types::Schema;
+use engram_schema::{Value, openapi};
+
+/// Query parameters of features that are off by default.
+const OFF: &[&str] = &["shardSelector"];
+
+fn folder() -> Option<PathBuf> {
+    let generator = concat!(env!("CARGO_MANIFEST_DIR"), "/generator");
+    let module = ["mod", "download", "-json", "k8s.io/kubernetes@v1.37.0"];
+    let output = match Command::new("go").args(module).current_dir(generator).output() {
+        Ok(output) => output,
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "go: {error}");
+            eprintln!("did not run: Go is not on this machine ({error})");
+            return None;
+        }
+    };
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("go answers in JSON");
+    let folder = answer["Dir"].as_str().expect("the module was fetched");
+    Some(PathBuf::from(folder).join("api/openapi-spec/v3"))
+}
+
+/// Ours and theirs of every group version that is served and that Kubernetes has.
+fn documents() -> Vec<(String, Value, Value)> {
+    let Some(folder) = folder() else { return Vec::new() };
+    let rows = Schema::builtin().resources().iter();
+    let paths: BTreeSet<String> = rows
+        .filter(|row| row.version != "v1beta1")
+        .map(|row| match row.group {
+            "" => format!("api/{}", row.version),
+            group => format!("apis/{group}/{}", row.version),
+        })
+        .collect();
+    assert!(paths.len() > 20, "{} documents are too few", paths.len());
+    let read = |path: String| {
+        let ours = openapi::document(&path).expect("a document");
+        let file = folder.join(path.replace('/', "__") + "_openapi.json");
+        let theirs = std::fs::read(&file).expect("a file");
+        (
+            path,
+            serde_json::from_slice(&ours.bytes).expect("JSON"),
+            serde_json::from_slice(&theirs).expect("JSON"),
+        )
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// Without descriptions and enumerations (the published documents have none), lists of required
+/// fields sorted, and a reference in an `allOf` as if it stood alone.
+fn comparable(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut result = serde_json::Map::new();
+            for (name, inner) in map {
+                match (name.as_str(), inner) {
+                    ("description", Value::String(_)) | ("enum", Value::Array(_)) => {}
+                    ("allOf", Value::Array(one)) if one.len() == 1 => {
+                        result.insert("$ref".to_owned(), one[0]["$ref"].clone());
+                    }
+                    ("required", Value::Array(names)) => {
+                        let mut names = names.clone();
+                        names.sort_by_key(Value::to_string);
+                        result.insert(name.clone(), names.into());
+                    }
+                    _ => {
+                        result.insert(name.clone(), comparable(inner));
+                    }
+                }
+            }
+            result.into()
+        }
+        Value::Array(items) => items.iter().map(comparable).collect(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn schemas_are_those_of_the_published_documents() {
+    let mut different = Vec::new();
+    for (path, ours, theirs) in documents() {
+        let schemas = |document: &Value| document["components"]["schemas"].clone();
+        let (ours, theirs) = (schemas(&ours), schemas(&theirs));
+        let names = |schemas: &Value| -> BTreeSet<String> {
+            schemas.as_object().expect("schemas").keys().cloned().collect()
+        };
+        let missing: Vec<_> = names(&theirs).difference(&names(&ours)).cloned().collect();
+        if !missing.is_empty() {
+            different.push(format!("{path} lacks {missing:?}"));
+        }
+        for name in names(&theirs).intersection(&names(&ours)) {
+            let (ours, theirs) = (comparable(&ours[name]), comparable(&theirs[name]));
+            if ours != theirs {
+                different.push(format!("{path} {name}\n ours   {ours}\n theirs {theirs}"));
+            }
+        }
+    }
+    different.sort();
+    different.dedup();
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+}
+
+/// What a client sees of an operation: its action, its kind, its query parameters.
+fn operations(document: &Value) -> BTreeMap<(String, String), String> {
+    let mut found = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        if path.contains("/watch/") {
+            continue;
+        }
+        for (method, operation) in item.as_object().expect("an item") {
+            if method == "parameters" {
+                continue;
+            }
+            let parameters = [&item["parameters"], &operation["parameters"]];
+            let parameters = parameters.into_iter().filter_map(Value::as_array).flatten();
+            let names: BTreeSet<String> = parameters
+                .map(|parameter| format!("{}:{}", parameter["in"], parameter["name"]))
+                .filter(|name| !OFF.iter().any(|off| name.contains(off)))
+                .collect();
+            let (kind, action) = ("x-kubernetes-group-version-kind", "x-kubernetes-action");
+            let id = &operation["operationId"];
+            let text = format!("{id} {} {} {names:?}", operation[action], operation[kind]);
+            found.insert((path.clone(), method.clone()), text);
+        }
+    }
+    found
+}
+
+#[test]
+fn operations_are_those_of_the_published_documents() {
+    let mut different = Vec::new();
+    for (_, ours, theirs) in documents() {
+        let (ours, theirs) = (operations(&ours), operations(&theirs));
+        let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+        for key in keys {
+            let (ours, theirs) = (ours.get(key), theirs.get(key));
+            if ours != theirs {
+                different.push(format!("{key:?}\n ours   {ours:?}\n theirs {theirs:?}"));
+            }
+        }
+    }
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+}
