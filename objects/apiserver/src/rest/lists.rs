@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::answer::{self, Answer};
 use super::negotiate::{Form, Shape};
-use super::shapes::{Shaper, presented};
+use super::shapes::Shaper;
 use super::verbs::Asked;
 use crate::cache::Listed;
 use crate::status::Status;
@@ -20,7 +20,7 @@ pub(crate) fn answer(asked: &Asked<'_>, listed: &Listed, form: Form) -> Result<A
         return Ok(answer::json(StatusCode::OK, form, json));
     }
     let items = listed.items.iter().map(|item| {
-        serde_json::from_slice::<Value>(&presented(resource, item)).map_err(Status::internal)
+        serde_json::from_slice::<Value>(&resource.presented(item)).map_err(Status::internal)
     });
     let mut items: Vec<Value> = items.collect::<Result<_, _>>()?;
     if form.shape == Shape::Object {

@@ -9,8 +9,6 @@ use serde_json::json;
 use super::answer::{self, Answer};
 use super::negotiate::{Form, Shape};
 use super::verbs::Asked;
-use crate::cache::Object;
-use crate::registry::Resource;
 use crate::status::{Reason, Status};
 use crate::tables::{self, Headers, IncludeObject};
 
@@ -19,11 +17,6 @@ use crate::tables::{self, Headers, IncludeObject};
 pub(crate) struct Shaper {
     facts: &'static ResourceFacts,
     include: IncludeObject,
-}
-
-/// A cached object as JSON in the version of a row.
-pub(crate) fn presented(resource: &Resource, object: &Object) -> Bytes {
-    resource.presented(object)
 }
 
 impl Shaper {

@@ -181,7 +181,10 @@ where
     }
     if verb == Verb::Watch {
         let form = ask.form(Offer::Watch)?;
-        return watches::answer(door, ask, &asked(door, ask, &named)?, form).await;
+        let asked = asked(door, ask, &named)?;
+        let mut answer = watches::answer(door, ask, &asked, form).await?;
+        asked.warn_of_version(&mut answer);
+        return Ok(answer);
     }
     let form = ask.form(Offer::Objects)?;
     let facts = named.facts;
@@ -195,7 +198,9 @@ where
         return component_statuses(path, form);
     }
     let asked = asked(door, ask, &named)?;
-    asked.answer(verb, body, form).await
+    let mut answer = asked.answer(verb, body, form).await?;
+    asked.warn_of_version(&mut answer);
+    Ok(answer)
 }
 
 /// Subresources that reach into a node or a pod.
@@ -245,6 +250,10 @@ impl Asked<'_> {
     /// The row.
     pub(crate) fn resource(&self) -> &Resource {
         &self.target.resource
+    }
+
+    fn warn_of_version(&self, answer: &mut Answer) {
+        warn(answer, self.resource().deprecation_warning().as_slice());
     }
 
     async fn answer<B>(&self, verb: Verb, body: B, form: Form) -> Result<Answer, Status>

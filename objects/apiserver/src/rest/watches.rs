@@ -18,10 +18,10 @@ use super::ask::Ask;
 use super::door::Door;
 use super::metrics::WatchCounted;
 use super::negotiate::{Form, Shape};
-use super::shapes::{self, Shaper};
+use super::shapes::Shaper;
 use super::verbs::Asked;
 use crate::cache::{WatchEvent, WatchedObject, Watcher};
-use crate::registry::{ListOptions, Resource, watch_refusal};
+use crate::registry::{self, ListOptions, Resource};
 use crate::status::Status;
 use crate::tables::Headers;
 
@@ -137,7 +137,7 @@ impl Writer {
             WatchEvent::Bookmark { revision, initial_events_end } => {
                 return self.bookmark(&revision.to_string(), initial_events_end);
             }
-            WatchEvent::Error(error) => return Err(watch_refusal(&self.resource, error)),
+            WatchEvent::Error(error) => return Err(registry::watch_refusal(&self.resource, error)),
         };
         self.changed(word, &watched)
     }
@@ -147,10 +147,10 @@ impl Writer {
             if self.resource.is_stored_version() {
                 return Ok(watched.line());
             }
-            let object = shapes::presented(&self.resource, watched.object());
+            let object = self.resource.presented(watched.object());
             return Ok(line_of(word, &object));
         }
-        let object = shapes::presented(&self.resource, watched.object());
+        let object = self.resource.presented(watched.object());
         let object: Value = serde_json::from_slice(&object).map_err(Status::internal)?;
         self.shaped(word, &object)
     }

@@ -127,8 +127,8 @@ pub async fn serve(options: Options, storage: Arc<dyn Storage>) -> Result<Server
     let provider = Arc::new(ring::default_provider());
     let authenticator = identity.authenticator(&options, &provider)?;
     let tls = identity.tls(&authenticator, provider)?;
-    let ranges = RegistryOptions { service_cidr: cidr.to_string(), ..RegistryOptions::default() };
-    let registry = Registry::new(storage, ranges).map_err(ServeError::Option)?;
+    let rows = RegistryOptions { service_cidr: cidr.to_string(), ..RegistryOptions::default() };
+    let registry = Registry::new(storage, rows).map_err(ServeError::Option)?;
     let started = Step::new("poststarthook/start-system-namespaces-controller", "not yet");
     let caches = Step::new("informer-sync", "caches are being filled");
     let health = Health::new(vec![Arc::new(Ping), caches.clone(), started.clone()]);
