@@ -230,7 +230,7 @@ async fn refuse(programs: &Programs, only: Option<&str>, against: &Against) -> R
     held.hold(&bad_input::preparation()).await?;
     let (mut passed, mut failed) = (0, 0);
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
-    for case in bad_input::cases().iter().filter(|it| wanted(&it.name)) {
+    for case in bad_input::cases()?.iter().filter(|it| wanted(&it.name)) {
         let before = held.report.unaccepted();
         if let Err(error) = held.hold(case).await {
             println!("{}: {error:#}", case.name);

@@ -41,12 +41,32 @@ pub enum Store {
 ///
 /// What the others do (default tolerations, priorities, quotas, webhooks …) comes later with
 /// admission; each run of the comparison is held without them.
-const ADMISSION_OFF: &str = "CertificateApproval,CertificateSigning,CertificateSubjectRestriction,\
-DefaultIngressClass,DefaultStorageClass,DefaultTolerationSeconds,LimitRanger,MutatingAdmissionPolicy,\
-MutatingAdmissionWebhook,PersistentVolumeClaimResize,PodSecurity,Priority,ResourceQuota,RuntimeClass,\
-ServiceAccount,StorageObjectInUseProtection,TaintNodesByCondition,ValidatingAdmissionPolicy,\
-ValidatingAdmissionWebhook,ClusterTrustBundleAttest,PodTopologyLabels,NodeDeclaredFeatureValidator,\
-PodGroupProtection,PodResizeValidator";
+const ADMISSION_OFF: &[&str] = &[
+    "CertificateApproval",
+    "CertificateSigning",
+    "CertificateSubjectRestriction",
+    "DefaultIngressClass",
+    "DefaultStorageClass",
+    "DefaultTolerationSeconds",
+    "LimitRanger",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "PersistentVolumeClaimResize",
+    "PodSecurity",
+    "Priority",
+    "ResourceQuota",
+    "RuntimeClass",
+    "ServiceAccount",
+    "StorageObjectInUseProtection",
+    "TaintNodesByCondition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
+    "ClusterTrustBundleAttest",
+    "PodTopologyLabels",
+    "NodeDeclaredFeatureValidator",
+    "PodGroupProtection",
+    "PodResizeValidator",
+];
 
 /// An API server and what is under it.
 #[derive(Debug)]
@@ -227,7 +247,7 @@ pub fn start_api(
         format!("--token-auth-file={}", tokens.display()),
         "--authorization-mode=AlwaysAllow".to_owned(),
         "--allow-privileged=true".to_owned(),
-        format!("--disable-admission-plugins={ADMISSION_OFF}"),
+        format!("--disable-admission-plugins={}", ADMISSION_OFF.join(",")),
     ];
     arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
     let program = match api {

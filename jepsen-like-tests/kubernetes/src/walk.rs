@@ -64,13 +64,6 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Kills the member that leads; gives its number.
-    async fn kill_leader(&mut self, programs: &Programs) -> Result<usize> {
-        let leader = self.leader(programs).await?;
-        self.members[leader].kill()?;
-        Ok(leader)
-    }
-
     async fn leader(&self, programs: &Programs) -> Result<usize> {
         for (number, endpoint) in self.endpoints.iter().enumerate() {
             let mut command = tokio::process::Command::new(programs.peer("etcdctl"));
@@ -116,17 +109,19 @@ async fn walk(cluster: &mut Cluster, programs: &Programs) -> Result<Walked> {
     let watched = format!("{}?watch=true&labelSelector=app%3Dweb", pods());
     let watch = third.watch(&watched, &[("Accept", "application/json")]).await?;
     let web = Deployment::new(&first, "web", PATIENCE);
-    web.create(REPLICAS, "demo:1").await?;
+    // A pod counts a second after it is ready, so that the rollout has a middle.
+    web.create_slow(REPLICAS, "demo:1", 1).await?;
     web.settled(REPLICAS).await.context("create")?;
     let full_at = watch.count().0;
     // A write on one server is read on another.
     Deployment::new(&second, "web", PATIENCE).settled(REPLICAS).await.context("read elsewhere")?;
     walked.passed.push("a Deployment declared on one server is ready on another".to_owned());
 
+    let leader = cluster.leader(programs).await?;
     Deployment::new(&second, "web", PATIENCE).set_image("demo:2").await?;
     rolling(&first).await?;
+    cluster.members[leader].kill()?;
     let killed = Instant::now();
-    let leader = cluster.kill_leader(programs).await?;
     web.settled(REPLICAS).await.context("the rollout with the leader killed")?;
     walked.passed.push(format!(
         "member {leader}, the leader, was killed in the rollout; it ended {} ms later",

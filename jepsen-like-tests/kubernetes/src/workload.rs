@@ -33,14 +33,23 @@ impl<'a> Deployment<'a> {
 
     /// Declares it.
     pub async fn create(&self, replicas: usize, image: &str) -> Result<()> {
+        self.create_slow(replicas, image, 0).await
+    }
+
+    /// Declares it so that a pod counts as available some seconds after it is ready.
+    pub async fn create_slow(&self, replicas: usize, image: &str, seconds: u32) -> Result<()> {
         let labels = json!({"app": self.name});
         let container = json!({"name": "main", "image": image});
         let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [container]}});
-        let body = json!({
+        let mut body = json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": self.name, "labels": labels},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
         });
+        body["spec"]["replicas"] = replicas.into();
+        if seconds > 0 {
+            body["spec"]["minReadySeconds"] = seconds.into();
+        }
         self.retry("POST", &deployments(), "application/json", &body).await.map(drop)
     }
 

@@ -196,7 +196,9 @@ impl Life<'_> {
             to.patch(&scale, MERGE, &json!({"spec": {"replicas": -1}}));
             let metadata =
                 json!({"name": format!("{}-a", self.kind.plural), "namespace": self.namespace});
-            let scaled = json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": {"replicas": 5}});
+            let mut scaled = json!({"kind": "Scale", "apiVersion": "autoscaling/v1"});
+            scaled["metadata"] = metadata;
+            scaled["spec"] = json!({"replicas": 5});
             to.put(&scale, &scaled);
             to.get(&self.one);
         }

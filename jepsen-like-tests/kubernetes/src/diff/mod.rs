@@ -23,10 +23,10 @@ use anyhow::Result;
 
 /// Every scenario of a run, in order.
 ///
-/// *Errors*: the file of kinds does not parse.
+/// *Errors*: a file of this crate does not parse.
 pub fn scenarios(seed: u64, random_requests: usize) -> Result<Vec<steps::Scenario>> {
     let kinds = kinds::all()?;
-    let mut all = topics::all();
+    let mut all = topics::all()?;
     all.extend(kinds.iter().map(lifecycle::of));
     all.extend(random::all(seed, random_requests, &kinds));
     Ok(all)
