@@ -97,7 +97,10 @@ func readEnumerations(path string) map[string]map[string][]string {
 				return true
 			}
 			if key, ok := pair.Key.(*ast.BasicLit); ok && key.Kind == token.STRING {
-				property = unquote(key)
+				// The names of extensions stand between a property and the enumeration of its elements.
+				if name := unquote(key); !strings.HasPrefix(name, "x-kubernetes-") {
+					property = name
+				}
 			}
 			if key, ok := pair.Key.(*ast.Ident); ok && key.Name == "Enum" {
 				if found[name] == nil {

@@ -183,9 +183,12 @@ func (w *walk) field(
 	writeOption(text, "map", property.MapType)
 	writeOption(text, "patch", strings.ReplaceAll(field.Tag.Get("patchStrategy"), ",", "+"))
 	writeOption(text, "key", field.Tag.Get("patchMergeKey"))
-	writeOption(text, "enum", strings.Join(property.Enum, "|"))
 	if printed := bare.String(); printed != expected {
 		writeOption(text, "go", strings.ReplaceAll(printed, " ", ""))
+	}
+	// Values may hold spaces: they stand behind everything but the default.
+	if len(property.Enum) > 0 {
+		fmt.Fprintf(text, " enum=%s", strings.Join(property.Enum, "|"))
 	}
 	if property.Default != nil {
 		value, err := json.Marshal(property.Default)

@@ -12,7 +12,7 @@
 //! union <discriminator or -> <field>=<Value> ...
 //!  <json name> <shape> <protobuf tag> [omitempty|omitzero] [required] [list=set|map|atomic]
 //!      [keys=a|b] [map=atomic|granular] [patch=merge+retainKeys] [key=<merge key>]
-//!      [enum=a|b] [go=<Go type>] [default=<JSON>]
+//!      [go=<Go type>] [enum=a|b c] [default=<JSON>]
 //! inline <Go name> [*]<protobuf tag>
 //! end
 //! resource <group version> <plural> <singular> <Kind> <cluster|namespaced> verbs=a,b

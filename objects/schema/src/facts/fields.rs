@@ -133,9 +133,9 @@ fn field(
     package: &'static str,
     types: &HashMap<&'static str, TypeId>,
 ) -> Result<Field, LineError> {
-    // A default is JSON, which may hold spaces: it stands last.
-    let (line, default) =
-        line.split_once(" default=").map_or((line, None), |(line, default)| (line, Some(default)));
+    // Values and defaults may hold spaces: they stand last.
+    let (line, default) = cut(line, " default=");
+    let (line, enumeration) = cut(line, " enum=");
     let mut words = line.split(' ');
     let json = words.next().unwrap_or_default();
     let (shape_word, tag) = words.next().zip(words.next()).ok_or("no shape and tag")?;
@@ -152,7 +152,7 @@ fn field(
         patch: PatchStrategy::Unstated,
         merge_key: None,
         required: false,
-        enumeration: Vec::new(),
+        enumeration: enumeration.map(|values| values.split('|').collect()).unwrap_or_default(),
         default: default
             .map(serde_json::from_str)
             .transpose()
@@ -166,6 +166,10 @@ fn field(
     Ok(field)
 }
 
+fn cut(line: &'static str, word: &str) -> (&'static str, Option<&'static str>) {
+    line.split_once(word).map_or((line, None), |(line, rest)| (line, Some(rest)))
+}
+
 fn option(field: &mut Field, word: &'static str) -> Result<(), LineError> {
     let (name, value) = word.split_once('=').unwrap_or((word, ""));
     match name {
@@ -177,7 +181,6 @@ fn option(field: &mut Field, word: &'static str) -> Result<(), LineError> {
         "map" => field.map = map_type(value)?,
         "patch" => field.patch = patch_strategy(value)?,
         "key" => field.merge_key = Some(value),
-        "enum" => field.enumeration = value.split('|').collect(),
         "go" => field.go_type = Some(value),
         _ => return Err(format!("unknown word {word:?}")),
     }

@@ -58,8 +58,6 @@ impl Paths<'_, '_> {
         let answer = self.roots.kind("", "v1", "APIResourceList").unwrap_or_default();
         let id = format!("get{}APIResources", self.words);
         self.paths.insert(root.to_owned(), json!({"get": operations::discovery(id, &answer)}));
-        // No path speaks of events, but every watch does.
-        self.roots.kind("", "v1", "WatchEvent");
     }
 
     fn add(&mut self, path: &str, method: &str, operation: Value) {
@@ -104,6 +102,10 @@ impl Paths<'_, '_> {
             let spoken = self.spoken(Action::List, &kind);
             let operation = operations::operation(Action::List, id, &kind, spoken);
             self.add(&(root.to_owned() + row.plural), "get", operation);
+        }
+        if row.has_verb("watch") {
+            // No path speaks of events, but every watch does.
+            self.roots.kind("", "v1", "WatchEvent");
         }
         for sub in &row.subresources {
             self.subresource(&one, &format!("{scope}{name}"), sub);

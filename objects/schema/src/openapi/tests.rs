@@ -74,7 +74,8 @@ fn every_reference_has_its_schema() {
 fn cron_jobs_are_explained_in_both_versions() {
     for version in ["v1", "v1beta1"] {
         let document = parsed(&format!("apis/batch/{version}"));
-        let kinds = &document["components"]["schemas"]["io.k8s.api.batch.v1.CronJob"]["x-kubernetes-group-version-kind"];
+        let cron_job = &document["components"]["schemas"]["io.k8s.api.batch.v1.CronJob"];
+        let kinds = &cron_job["x-kubernetes-group-version-kind"];
         let expected = json!({"group": "batch", "version": version, "kind": "CronJob"});
         assert!(kinds.as_array().expect("kinds").contains(&expected), "{version}");
     }

@@ -152,7 +152,8 @@ const REFUSED: &[(&str, &str)] = &[
         "json: cannot unmarshal number into Go struct field Volume.spec.template.spec.volumes.VolumeSource.hostPath of type v1.HostPathVolumeSource",
     ),
     (
-        r#"{"template":{"spec":{"containers":[{"env":[{"valueFrom":{"configMapKeyRef":{"name":5}}}]}]}}}"#,
+        r#"{"template":{"spec":{"containers":[{"env":[
+            {"valueFrom":{"configMapKeyRef":{"name":5}}}]}]}}}"#,
         "json: cannot unmarshal number into Go struct field ConfigMapKeySelector.spec.template.spec.containers.env.valueFrom.configMapKeyRef.LocalObjectReference.name of type string",
     ),
 ];
@@ -189,7 +190,7 @@ fn unknown_fields_are_named_with_their_paths() {
         "metadata": {"zoo": 2, "Name": "x", "labels": {"x": "y"},
             "managedFields": [{"bar": 1, "fieldsV1": {"x": 1}}]},
         "spec": {"zzz": 1, "template": {"spec": {"containers": [
-            {"name": "a", "livenessProbe": {"httpGet": {"x": 1}}, "resources": {"limits": {"cpu": 1}}},
+            {"livenessProbe": {"httpGet": {"x": 1}}, "resources": {"limits": {"cpu": 1}}},
             {"foo": {"x": 1}},
         ]}}},
     });
