@@ -182,6 +182,16 @@ impl At<'_, '_> {
     /// The text here is none of those listed.
     pub(crate) fn not_supported(&self, errors: &mut FieldErrors, allowed: &[&str]) {
         let shown = if self.value.is_null() { BadValue::from("") } else { self.value.into() };
+        self.not_supported_as(errors, shown, allowed);
+    }
+
+    /// The same, with the value that is shown.
+    pub(crate) fn not_supported_as(
+        &self,
+        errors: &mut FieldErrors,
+        shown: BadValue,
+        allowed: &[&str],
+    ) {
         let quoted: Vec<String> = allowed.iter().map(|word| format!("\"{word}\"")).collect();
         let detail = format!("supported values: {}", quoted.join(", "));
         let detail = if allowed.is_empty() { String::new() } else { detail };
@@ -198,9 +208,29 @@ impl At<'_, '_> {
         self.report(errors, FieldErrorKind::Duplicate, shown.into(), "");
     }
 
+    /// The same, with more words.
+    pub(crate) fn duplicate_because(
+        &self,
+        errors: &mut FieldErrors,
+        shown: impl Into<BadValue>,
+        detail: impl Into<String>,
+    ) {
+        self.report(errors, FieldErrorKind::Duplicate, shown.into(), detail);
+    }
+
     /// The value names nothing.
     pub(crate) fn not_found(&self, errors: &mut FieldErrors) {
         self.report(errors, FieldErrorKind::NotFound, self.value.into(), "");
+    }
+
+    /// The same, with the value that is shown and more words.
+    pub(crate) fn not_found_as(
+        &self,
+        errors: &mut FieldErrors,
+        shown: impl Into<BadValue>,
+        detail: impl Into<String>,
+    ) {
+        self.report(errors, FieldErrorKind::NotFound, shown.into(), detail);
     }
 
     /// Nothing may stand here, or not this.

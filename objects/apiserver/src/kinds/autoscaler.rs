@@ -1,4 +1,4 @@
-//! HorizontalPodAutoscaler, in both of its versions: how many replicas, by what is measured.
+//! HorizontalPodAutoscaler, in the version that is stored: how many replicas, by what is measured.
 
 use super::at::At;
 use super::edit::{self, fill, make};
@@ -6,7 +6,7 @@ use super::quantity::Quantity;
 use super::{GENERIC, Hooks, NameRule, amounts, checks, formats};
 use crate::status::FieldErrors;
 use schema::Value;
-use serde_json::{Map, json};
+use serde_json::json;
 
 /// The row of HorizontalPodAutoscaler.
 pub(crate) const HORIZONTAL_POD_AUTOSCALER: Hooks = Hooks {
@@ -28,12 +28,8 @@ pub(crate) const HORIZONTAL_POD_AUTOSCALER: Hooks = Hooks {
 const UTILIZATION_DEFAULT: i64 = 80;
 
 fn default(object: &mut Value) {
-    let first = edit::text(object, "apiVersion") == "autoscaling/v1";
     let Some(spec) = make(object, "spec") else { return };
     fill(spec, "minReplicas", 1);
-    if first {
-        return fill(spec, "targetCPUUtilizationPercentage", UTILIZATION_DEFAULT);
-    }
     if edit::is_zero(spec.get("metrics")) {
         let target = json!({ "type": "Utilization", "averageUtilization": UTILIZATION_DEFAULT });
         let metric = json!({ "type": "Resource", "resource": { "name": "cpu", "target": target } });
@@ -80,17 +76,23 @@ fn spec(spec: &At, errors: &mut FieldErrors) {
     for metric in spec.at("metrics").items() {
         self::metric(&metric, errors);
     }
+    let from_outside = |metric: At| matches!(metric.text_of("type"), "Object" | "External");
+    if min.is_set() && min.int() == 0 && !spec.at("metrics").items().any(from_outside) {
+        spec.at("metrics").forbidden(
+            errors,
+            "must specify at least one Object or External metric to support scaling to zero \
+             replicas",
+        );
+    }
     for direction in ["behavior.scaleUp", "behavior.scaleDown"] {
         let rules = spec.at(direction);
         if rules.is_set() {
             scaling_rules(&rules, errors);
         }
     }
-    if min.is_set() && min.int() < 1 {
-        min.invalid(errors, "must be greater than or equal to 1");
-    }
+    checks::non_negative(&min, errors);
     if max.int() == 0 {
-        max.required(errors, "must be set and greater than 0");
+        max.required(errors, "");
     } else if max.int() < 0 {
         max.invalid(errors, "must be greater than or equal to 1");
     }
@@ -218,62 +220,5 @@ fn scaling_rules(rules: &At, errors: &mut FieldErrors) {
         if period.int() > 1800 {
             period.invalid(errors, "must be less than or equal to 1800");
         }
-    }
-}
-
-/// The form of `autoscaling/v1`, from that of `autoscaling/v2`, which is stored: one metric has a
-/// field of its own, the rest goes into annotations, as JSON.
-pub fn to_first_version(object: &mut Value) {
-    edit::set(object, "apiVersion", "autoscaling/v1");
-    let mut kept: Map<String, Value> = Map::new();
-    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    let metrics = spec.remove("metrics").and_then(|it| it.as_array().cloned()).unwrap_or_default();
-    let is_cpu = |metric: &Value| {
-        edit::text(metric, "resource.name") == "cpu"
-            && metric.pointer("/resource/target/averageUtilization").is_some()
-    };
-    let (cpu, others): (Vec<Value>, Vec<Value>) = metrics.into_iter().partition(is_cpu);
-    if let Some(percent) =
-        cpu.first().and_then(|metric| metric.pointer("/resource/target/averageUtilization"))
-    {
-        spec.insert("targetCPUUtilizationPercentage".to_owned(), percent.clone());
-    }
-    if !others.is_empty() {
-        let text = Value::Array(others).to_string();
-        kept.insert("autoscaling.alpha.kubernetes.io/metrics".to_owned(), json!(text));
-    }
-    if let Some(behavior) = spec.remove("behavior") {
-        let text = behavior.to_string();
-        kept.insert("autoscaling.alpha.kubernetes.io/behavior".to_owned(), json!(text));
-    }
-    if kept.is_empty() {
-        return;
-    }
-    if let Some(Value::Object(annotations)) =
-        make(object, "metadata").and_then(|metadata| make(metadata, "annotations"))
-    {
-        annotations.extend(kept);
-    }
-}
-
-/// The form of `autoscaling/v2`, from that of `autoscaling/v1`.
-pub fn from_first_version(object: &mut Value) {
-    edit::set(object, "apiVersion", "autoscaling/v2");
-    let mut taken = |name: &str| -> Option<Value> {
-        let annotations = edit::find(object, "metadata.annotations")?.as_object_mut()?;
-        serde_json::from_str(annotations.remove(name)?.as_str()?).ok()
-    };
-    let others = taken("autoscaling.alpha.kubernetes.io/metrics");
-    let behavior = taken("autoscaling.alpha.kubernetes.io/behavior");
-    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    let mut metrics = others.and_then(|list| list.as_array().cloned()).unwrap_or_default();
-    if let Some(percent) = spec.remove("targetCPUUtilizationPercentage") {
-        let target = json!({ "type": "Utilization", "averageUtilization": percent });
-        metrics
-            .push(json!({ "type": "Resource", "resource": { "name": "cpu", "target": target } }));
-    }
-    spec.insert("metrics".to_owned(), Value::Array(metrics));
-    if let Some(behavior) = behavior {
-        spec.insert("behavior".to_owned(), behavior);
     }
 }

@@ -5,6 +5,7 @@
 use super::at::At;
 use super::formats::{self, Format};
 use crate::status::FieldErrors;
+use schema::Value;
 use std::collections::HashSet;
 
 pub(crate) const NEGATIVE: &str = "must be greater than or equal to 0";
@@ -99,6 +100,15 @@ pub(crate) fn port_number_or_name(at: &At, errors: &mut FieldErrors) {
 pub(crate) fn immutable(new: &At, old: &At, errors: &mut FieldErrors) {
     if new.value != old.value {
         new.invalid(errors, IMMUTABLE);
+    }
+}
+
+/// Nothing has changed here; what it would become is not shown.
+///
+/// Compat: kinds whose rules Kubernetes generates show null.
+pub(crate) fn immutable_unshown(new: &At, old: &At, errors: &mut FieldErrors) {
+    if new.value != old.value {
+        new.invalid_as(errors, Value::Null, IMMUTABLE);
     }
 }
 

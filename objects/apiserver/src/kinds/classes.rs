@@ -24,7 +24,9 @@ pub(crate) const PRIORITY_CLASS: Hooks = Hooks {
 pub(crate) const RUNTIME_CLASS: Hooks = Hooks {
     name: NameRule::Subdomain,
     create: runtime,
-    update: |new, old, errors| checks::immutable(&new.at("handler"), &old.at("handler"), errors),
+    update: |new, old, errors| {
+        checks::immutable_unshown(&new.at("handler"), &old.at("handler"), errors)
+    },
     ..GENERIC
 };
 
@@ -38,7 +40,7 @@ pub(crate) const STORAGE_CLASS: Hooks = Hooks {
     create: storage,
     update: |new, old, errors| {
         for field in ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"] {
-            checks::immutable(&new.at(field), &old.at(field), errors);
+            checks::immutable_unshown(&new.at(field), &old.at(field), errors);
         }
     },
     ..GENERIC
@@ -79,7 +81,9 @@ fn known(value: i64, its_value: i64, class: &At) -> Option<String> {
 
 fn runtime(class: &At, errors: &mut FieldErrors) {
     checks::optional_format(&class.at("handler"), errors, formats::dns_label);
-    let overhead = class.at("overhead.podFixed");
+    // Compat: the path says limits.
+    let overhead = class.at("overhead.limits");
+    let overhead = overhead.with(class.at("overhead.podFixed").value);
     for (name, amount) in overhead.entries() {
         amounts::container_resource_name(name, &amount, errors);
         amounts::resource_quantity(name, &amount, errors);

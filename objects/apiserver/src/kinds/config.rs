@@ -30,6 +30,7 @@ pub(crate) const SECRET: Hooks = Hooks {
             super::edit::take_from(new, old, "type");
         }
     },
+    warnings: certificate_warnings,
     create: secret,
     update: |new, old, errors| {
         locked(new, old, &["data"], errors);
@@ -62,7 +63,7 @@ fn config_map(map: &At, errors: &mut FieldErrors) {
         bytes += decoded_len(value.text());
     }
     if bytes > DATA_BYTES_MAX {
-        map.at("").too_long(errors, DATA_BYTES_MAX);
+        map.key("").too_long(errors, DATA_BYTES_MAX);
     }
 }
 
@@ -146,6 +147,22 @@ fn secret(secret: &At, errors: &mut FieldErrors) {
         "kubernetes.io/tls" => need(&["tls.crt", "tls.key"], errors),
         _ => {}
     }
+}
+
+fn certificate_warnings(secret: &Value, _: Option<&Value>) -> Vec<String> {
+    if secret.get("type").and_then(Value::as_str) != Some("kubernetes.io/tls") {
+        return Vec::new();
+    }
+    let part = |key: &str| {
+        let text = secret.get("data").and_then(|data| data.get(key)).and_then(Value::as_str);
+        STANDARD.decode(text.unwrap_or("")).unwrap_or_default()
+    };
+    for (key, name) in [("tls.crt", "certificate"), ("tls.key", "key")] {
+        if !part(key).windows(10).any(|window| window == b"-----BEGIN") {
+            return vec![format!("tls: failed to find any PEM data in {name} input")];
+        }
+    }
+    Vec::new()
 }
 
 fn json_file(data: &At, key: &str, errors: &mut FieldErrors) {

@@ -34,7 +34,7 @@ pub(crate) const ENDPOINT_SLICE: Hooks = Hooks {
     create: |object, errors| slice(object, None, errors),
     update: |new, old, errors| {
         slice(new, Some(old), errors);
-        checks::immutable(&new.at("addressType"), &old.at("addressType"), errors);
+        checks::immutable_unshown(&new.at("addressType"), &old.at("addressType"), errors);
     },
     ..GENERIC
 };
@@ -53,6 +53,9 @@ fn subsets(list: &At, errors: &mut FieldErrors) {
             checks::optional_format(&address.at("hostname"), errors, formats::dns_label);
             if address.has("nodeName") {
                 checks::format(&address.at("nodeName"), errors, formats::dns_subdomain);
+            }
+            if ip::parse(number.text()).is_none() {
+                number.invalid_as(errors, number.text(), "must be a valid IP address");
             }
             ip::usable(&number, errors);
         }
@@ -125,7 +128,7 @@ fn slice_endpoints(endpoints: &At, kind: &str, errors: &mut FieldErrors) {
             checks::format(&endpoint.at("hostname"), errors, formats::dns_label);
         }
         if addresses.len() == 0 {
-            addresses.required(errors, "must contain at least 1 address");
+            addresses.required(errors, "");
         } else if addresses.len() > 100 {
             addresses.too_many(errors, 100);
         }

@@ -1,13 +1,11 @@
 //! Event and Lease: what happened, and who is alive.
 //!
-//! An event has two forms, one per API group, of one stored object. Validation sees the core form
-//! with either row; the row of `events.k8s.io` asks for more.
+//! An event has two forms, one per API group, of one stored object. Both rows see the stored form,
+//! that of core; the row of `events.k8s.io` asks for more.
 
 use super::at::At;
-use super::edit::{self, fill_zero};
 use super::{GENERIC, Hooks, NameRule, checks, formats, metadata};
 use crate::status::FieldErrors;
-use schema::Value;
 
 /// The row of core events.
 pub(crate) const CORE_EVENT: Hooks = Hooks {
@@ -23,46 +21,11 @@ pub(crate) const EVENT: Hooks = Hooks { name: NameRule::Any, create, update, ..G
 /// The row of Lease.
 pub(crate) const LEASE: Hooks = Hooks {
     name: NameRule::Subdomain,
+    known_finalizers: false,
     create: |lease, errors| self::lease(&lease.at("spec"), errors),
     update: |lease, _, errors| self::lease(&lease.at("spec"), errors),
     ..GENERIC
 };
-
-const RENAMED: [(&str, &str); 8] = [
-    ("involvedObject", "regarding"),
-    ("message", "note"),
-    ("source", "deprecatedSource"),
-    ("firstTimestamp", "deprecatedFirstTimestamp"),
-    ("lastTimestamp", "deprecatedLastTimestamp"),
-    ("count", "deprecatedCount"),
-    ("reportingComponent", "reportingController"),
-    ("eventTime", "eventTime"),
-];
-
-/// The form of an event in the core group, from that in `events.k8s.io`.
-pub fn to_core_event(event: &mut Value) {
-    rename(event, "v1", |(core, newer)| (newer, core));
-}
-
-/// The form of an event in `events.k8s.io`, from that in the core group.
-pub fn from_core_event(event: &mut Value) {
-    rename(event, "events.k8s.io/v1", |(core, newer)| (core, newer));
-}
-
-fn rename(
-    event: &mut Value,
-    version: &str,
-    direction: fn((&'static str, &'static str)) -> (&'static str, &'static str),
-) {
-    edit::set(event, "apiVersion", version);
-    let Some(map) = event.as_object_mut() else { return };
-    for (from, to) in RENAMED.map(direction).into_iter().filter(|(from, to)| from != to) {
-        if let Some(value) = map.remove(from) {
-            map.insert(to.to_owned(), value);
-        }
-    }
-    fill_zero(event, "eventTime", Value::Null);
-}
 
 fn has_time(event: &At) -> bool {
     !event.at("eventTime").is_empty()

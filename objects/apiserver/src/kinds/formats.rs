@@ -32,11 +32,6 @@ pub(crate) fn mismatch(words: &str, shape: &str, examples: &[&str]) -> Cow<'stat
     format!("{words} (e.g. {}regex used for validation is '{shape}')", quoted.join(" or ")).into()
 }
 
-/// The words for a text of more than `bytes_max` bytes.
-pub(crate) fn longer_than(bytes_max: usize) -> Cow<'static, str> {
-    format!("must be no more than {bytes_max} bytes").into()
-}
-
 fn lower_or_digit(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
@@ -143,7 +138,7 @@ pub(crate) fn qualified_name(text: &str) -> Faults {
     let mut faults = match prefix {
         None => Vec::new(),
         Some("") => vec!["prefix part must be non-empty".into()],
-        Some(prefix) => each(dns_subdomain(prefix), "prefix part "),
+        Some(prefix) => each(prefix_faults(prefix), "prefix part "),
     };
     if name.is_empty() {
         faults.push("name part must be non-empty".into());
@@ -156,9 +151,17 @@ pub(crate) fn qualified_name(text: &str) -> Faults {
     faults
 }
 
+fn prefix_faults(prefix: &str) -> Faults {
+    let mut faults = dns_subdomain(prefix);
+    if prefix.len() > 253 {
+        faults[0] = "must be no more than 253 bytes".into();
+    }
+    faults
+}
+
 /// The value of a label: empty, or at most 63 bytes.
 pub(crate) fn label_value(text: &str) -> Faults {
-    let mut faults = too_long(text, 63);
+    let mut faults = called_bytes(too_long(text, 63));
     if !text.is_empty() && !is_key(text) {
         let shape = format!("({KEY})?");
         faults.push(mismatch(LABEL_VALUE_WORDS, &shape, &["MyValue", "my_value", "12345"]));
@@ -261,8 +264,17 @@ pub(crate) fn percent(text: &str) -> Faults {
     vec![mismatch(WORDS, "[0-9]+%", &["1%", "93%"])]
 }
 
+/// Compat: bytes are counted and called characters, but for the values and prefixes of labels.
 fn too_long(text: &str, bytes_max: usize) -> Faults {
-    if text.len() > bytes_max { vec![longer_than(bytes_max)] } else { Vec::new() }
+    if text.len() > bytes_max {
+        vec![format!("must be no more than {bytes_max} characters").into()]
+    } else {
+        Vec::new()
+    }
+}
+
+fn called_bytes(faults: Faults) -> Faults {
+    faults.into_iter().map(|fault| fault.replace(" characters", " bytes").into()).collect()
 }
 
 fn each(faults: Faults, prefix: &str) -> Faults {
@@ -300,6 +312,6 @@ mod tests {
     fn every_broken_rule_of_a_port_name_is_named() {
         assert_eq!(port_name("-1--2-").len(), 3);
         assert_eq!(port_name("a_b").len(), 1);
-        assert_eq!(port_name("abcdefghijklmnop"), ["must be no more than 15 bytes"]);
+        assert_eq!(port_name("abcdefghijklmnop"), ["must be no more than 15 characters"]);
     }
 }

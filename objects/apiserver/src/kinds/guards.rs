@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashSet};
 /// The row of PodDisruptionBudget.
 pub(crate) const POD_DISRUPTION_BUDGET: Hooks = Hooks {
     name: NameRule::PathSegment,
+    known_finalizers: false,
     prepare_status: |new, old| edit::take_from(new, old, "spec"),
     create: |object, errors| budget(&object.at("spec"), errors),
     update: |object, _, errors| budget(&object.at("spec"), errors),

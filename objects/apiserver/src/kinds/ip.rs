@@ -74,6 +74,16 @@ pub(crate) fn parse_network(text: &str) -> Option<(IpAddr, u8)> {
     (bits <= most).then_some((address, bits))
 }
 
+/// Whether a network is a part of another, and not all of it.
+pub(crate) fn is_strictly_inside(inner: (IpAddr, u8), outer: (IpAddr, u8)) -> bool {
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)) << 96,
+        IpAddr::V6(v6) => u128::from(v6),
+    };
+    let head = |address: IpAddr| bits(address).checked_shr(128 - u32::from(outer.1)).unwrap_or(0);
+    inner.0.is_ipv4() == outer.0.is_ipv4() && inner.1 > outer.1 && head(inner.0) == head(outer.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

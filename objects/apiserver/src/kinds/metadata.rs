@@ -5,7 +5,7 @@
 use super::at::At;
 use super::checks::{self, IMMUTABLE};
 use super::formats::{self, Faults, Format};
-use crate::status::FieldErrors;
+use crate::status::{BadValue, FieldErrors};
 
 /// What a kind asks of its objects' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,8 +150,9 @@ fn owners(at: &At, errors: &mut FieldErrors) {
             let this = format!("{kind}/{}", owner.text_of("name"));
             match &controller {
                 None => controller = Some(this),
-                Some(first) => at.invalid(
+                Some(first) => at.invalid_as(
                     errors,
+                    shown_owners(at),
                     format!(
                         "Only one reference can have Controller set to true. Found \"true\" in \
                          references for {first} and {this}"
@@ -160,6 +161,22 @@ fn owners(at: &At, errors: &mut FieldErrors) {
             }
         }
     }
+}
+
+/// Owners in the order of the fields in Go.
+fn shown_owners(at: &At) -> BadValue {
+    const FIELDS: [&str; 6] =
+        ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let owner = |owner: At| {
+        let fields: Vec<String> = FIELDS
+            .iter()
+            .filter(|field| owner.has(field))
+            .map(|field| format!("\"{field}\":{}", owner.at(field).value))
+            .collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    let owners: Vec<String> = at.items().map(owner).collect();
+    BadValue::Raw(format!("[{}]", owners.join(",")))
 }
 
 fn finalizers(at: &At, errors: &mut FieldErrors) {
@@ -173,6 +190,37 @@ fn finalizers(at: &At, errors: &mut FieldErrors) {
         let words = "finalizer orphan and foregroundDeletion cannot be both set";
         at.invalid(errors, words);
     }
+}
+
+const KNOWN_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+
+/// Finalizers without a domain are those of Kubernetes itself.
+pub(crate) fn known_finalizers(list: &At, errors: &mut FieldErrors) {
+    for item in list.items() {
+        known_finalizer(&item, item.text(), errors);
+    }
+}
+
+/// The same of one; what is wrong is said at `place`.
+pub(crate) fn known_finalizer(place: &At, name: &str, errors: &mut FieldErrors) {
+    if !name.contains('/') && !KNOWN_FINALIZERS.contains(&name) {
+        let words = "name is neither a standard finalizer name nor is it fully qualified";
+        place.invalid_as(errors, name, words);
+    }
+}
+
+/// Equal errors are told once.
+pub(crate) fn each_once(errors: &mut FieldErrors) {
+    if errors.len() < 2 {
+        return;
+    }
+    let mut kept = Vec::new();
+    for error in std::mem::take(errors) {
+        if !kept.contains(&error) {
+            kept.push(error);
+        }
+    }
+    kept.into_iter().for_each(|error| errors.push(error));
 }
 
 fn no_new_finalizers(new: &At, old: &At, errors: &mut FieldErrors) {

@@ -25,6 +25,8 @@ mod edit;
 mod endpoints;
 mod event;
 mod formats;
+#[cfg(test)]
+mod golden;
 mod guards;
 mod ip;
 mod jobs;
@@ -43,8 +45,6 @@ mod volumes;
 mod webhooks;
 mod workloads;
 
-pub use autoscaler::{from_first_version, to_first_version};
-pub use event::{from_core_event, to_core_event};
 pub use metadata::NameRule;
 pub use pod::validate_ephemeral;
 
@@ -66,6 +66,8 @@ pub struct Hooks {
     pub prepare_status: fn(&mut Value, &Value),
     /// What the client is told of a new object, or of one that replaces the second.
     pub warnings: fn(&Value, Option<&Value>) -> Vec<String>,
+    /// Whether a finalizer without a domain must be one that Kubernetes itself knows.
+    known_finalizers: bool,
     create: fn(&At, &mut FieldErrors),
     update: fn(&At, &At, &mut FieldErrors),
     status: fn(&At, &At, &mut FieldErrors),
@@ -80,6 +82,7 @@ const GENERIC: Hooks = Hooks {
     prepare_update: |_, _| {},
     prepare_status: |_, _| {},
     warnings: |_, _| Vec::new(),
+    known_finalizers: true,
     create: |_, _| {},
     update: |_, _, _| {},
     status: |_, _, _| {},
@@ -93,7 +96,9 @@ impl Hooks {
     pub fn validate_create(&self, object: &Value, namespaced: bool, errors: &mut FieldErrors) {
         let root = At::root(object);
         metadata::validate(&root.at("metadata"), self.name, namespaced, errors);
+        self.finalizers(&root, errors);
         (self.create)(&root, errors);
+        metadata::each_once(errors);
     }
 
     /// Whether the object may replace the old one.
@@ -107,6 +112,7 @@ impl Hooks {
         let (new, old) = (At::root(new), At::root(old));
         self.validate_metadata_update(&new, &old, namespaced, errors);
         (self.update)(&new, &old, errors);
+        metadata::each_once(errors);
     }
 
     /// Whether the object may replace the old one through its status subresource.
@@ -120,6 +126,13 @@ impl Hooks {
         let (new, old) = (At::root(new), At::root(old));
         self.validate_metadata_update(&new, &old, namespaced, errors);
         (self.status)(&new, &old, errors);
+        metadata::each_once(errors);
+    }
+
+    fn finalizers(&self, object: &At, errors: &mut FieldErrors) {
+        if self.known_finalizers {
+            metadata::known_finalizers(&object.at("metadata.finalizers"), errors);
+        }
     }
 
     fn validate_metadata_update(
@@ -129,6 +142,7 @@ impl Hooks {
         namespaced: bool,
         errors: &mut FieldErrors,
     ) {
+        self.finalizers(new, errors);
         let (new, old) = (new.at("metadata"), old.at("metadata"));
         metadata::validate(&new, NameRule::PathSegment, namespaced, errors);
         metadata::validate_update(&new, &old, errors);

@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::edit::{self, make, set};
-use super::{GENERIC, Hooks, NameRule, formats};
+use super::{GENERIC, Hooks, NameRule, formats, metadata};
 use crate::status::FieldErrors;
 use schema::Value;
 use serde_json::json;
@@ -64,23 +64,12 @@ fn prepare_update(new: &mut Value, old: &Value) {
 fn finalizers(namespace: &At, errors: &mut FieldErrors) {
     let list = namespace.at("spec.finalizers");
     for item in list.items() {
-        let name = item.text();
-        let faults = formats::qualified_name(name);
-        if faults.is_empty() && !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
-            list.invalid_as(
-                errors,
-                name,
-                "name is neither a standard finalizer name nor is it \
-                fully qualified",
-            );
+        for fault in formats::qualified_name(item.text()) {
+            list.invalid_as(errors, item.text(), fault);
         }
-        for fault in faults {
-            list.invalid_as(errors, name, fault);
-        }
+        metadata::known_finalizer(&list, item.text(), errors);
     }
 }
-
-const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
 
 fn status(new: &At, _: &At, errors: &mut FieldErrors) {
     let (phase, place) = (new.at("status.phase"), new.at("status.Phase"));

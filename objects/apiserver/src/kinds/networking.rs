@@ -109,6 +109,14 @@ fn policy_peer(peer: &At, errors: &mut FieldErrors) {
         }
         for except in block.at("except").items() {
             ip::network(&except, errors);
+            let inside = match (ip::parse_network(network.text()), ip::parse_network(except.text()))
+            {
+                (Some(outer), Some(inner)) => ip::is_strictly_inside(inner, outer),
+                _ => true,
+            };
+            if !inside {
+                except.invalid(errors, "must be a strict subset of `cidr`");
+            }
         }
     }
     match (block.is_set(), selectors) {
@@ -213,7 +221,7 @@ fn backend(backend: &At, errors: &mut FieldErrors) {
             checks::required_format(&resource.at("name"), errors, formats::path_segment);
         }
         (true, false) => {
-            checks::required_format(&service.at("name"), errors, formats::dns_1035_label);
+            checks::required_format(&service.at("name"), errors, formats::dns_label);
             let (name, number) = (service.at("port.name"), service.at("port.number"));
             match (name.is_empty(), number.is_empty()) {
                 (false, false) => {

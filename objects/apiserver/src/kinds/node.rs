@@ -23,6 +23,15 @@ pub(crate) const NODE: Hooks = Hooks {
 };
 
 fn default(node: &mut Value) {
+    edit::with(node, "spec", |spec| {
+        let single = edit::text(spec, "podCIDR").to_owned();
+        let first = spec.pointer("/podCIDRs/0").and_then(Value::as_str).unwrap_or("").to_owned();
+        if single.is_empty() && !first.is_empty() {
+            set(spec, "podCIDR", first);
+        } else if !single.is_empty() && single != first {
+            set(spec, "podCIDRs", json!([single]));
+        }
+    });
     edit::with(node, "status", |status| {
         if let (None, Some(capacity)) = (status.get("allocatable"), status.get("capacity")) {
             let capacity = capacity.clone();
@@ -99,7 +108,10 @@ fn update(new: &At, old: &At, errors: &mut FieldErrors) {
     let addresses = new.at("status.addresses");
     for (index, address) in addresses.items().enumerate() {
         if addresses.items().take(index).any(|other| other.value == address.value) {
-            address.duplicate(errors);
+            let text = |field| Value::from(address.text_of(field));
+            let (kind, number) = (text("type"), text("address"));
+            let shown = format!("{{\"Type\":{kind},\"Address\":{number}}}");
+            address.duplicate_as(errors, BadValue::Raw(shown));
         }
     }
     let (networks, was) = (new.at("spec.podCIDRs"), old.at("spec.podCIDRs"));

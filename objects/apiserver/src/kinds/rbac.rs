@@ -3,7 +3,7 @@
 use super::at::At;
 use super::edit::{self, each, fill_zero, make};
 use super::{GENERIC, Hooks, NameRule, checks, formats, selection};
-use crate::status::FieldErrors;
+use crate::status::{BadValue, FieldErrors};
 use schema::Value;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -11,6 +11,7 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 /// The row of Role.
 pub(crate) const ROLE: Hooks = Hooks {
     name: NameRule::PathSegment,
+    known_finalizers: false,
     create: |role, errors| rules(role, true, errors),
     update: |role, _, errors| rules(role, true, errors),
     ..GENERIC
@@ -19,6 +20,7 @@ pub(crate) const ROLE: Hooks = Hooks {
 /// The row of ClusterRole.
 pub(crate) const CLUSTER_ROLE: Hooks = Hooks {
     name: NameRule::PathSegment,
+    known_finalizers: false,
     create: cluster_role,
     update: |role, _, errors| cluster_role(role, errors),
     ..GENERIC
@@ -27,11 +29,12 @@ pub(crate) const CLUSTER_ROLE: Hooks = Hooks {
 /// The row of RoleBinding.
 pub(crate) const ROLE_BINDING: Hooks = Hooks {
     name: NameRule::PathSegment,
+    known_finalizers: false,
     default,
     create: |it, errors| binding(it, true, errors),
     update: |new, old, errors| {
         binding(new, true, errors);
-        checks::immutable(&new.at("roleRef"), &old.at("roleRef"), errors);
+        role_kept(&new.at("roleRef"), &old.at("roleRef"), errors);
     },
     ..GENERIC
 };
@@ -39,11 +42,12 @@ pub(crate) const ROLE_BINDING: Hooks = Hooks {
 /// The row of ClusterRoleBinding.
 pub(crate) const CLUSTER_ROLE_BINDING: Hooks = Hooks {
     name: NameRule::PathSegment,
+    known_finalizers: false,
     default,
     create: |it, errors| binding(it, false, errors),
     update: |new, old, errors| {
         binding(new, false, errors);
-        checks::immutable(&new.at("roleRef"), &old.at("roleRef"), errors);
+        role_kept(&new.at("roleRef"), &old.at("roleRef"), errors);
     },
     ..GENERIC
 };
@@ -85,7 +89,7 @@ fn rules(role: &At, namespaced: bool, errors: &mut FieldErrors) {
     }
     for rule in list.items() {
         if rule.at("verbs").len() == 0 {
-            rule.at("verbs").required(errors, "verbs must contain at least one value");
+            rule.at("verbs").required(errors, "");
         }
     }
 }
@@ -100,7 +104,7 @@ fn cluster_role(role: &At, errors: &mut FieldErrors) {
     for selector in selectors.items() {
         checks::label_selector(&selector, errors);
         if !selection::is_valid(selector.value) {
-            selector.invalid(errors, "invalid label selector.");
+            selector.invalid_as(errors, Value::Null, "invalid label selector.");
         }
     }
     rules(role, false, errors);
@@ -124,6 +128,17 @@ fn binding(binding: &At, namespaced: bool, errors: &mut FieldErrors) {
     for subject in subjects.items() {
         checks::required(&subject.at("name"), errors);
     }
+}
+
+/// Compat: shown are the names in Go.
+fn role_kept(new: &At, old: &At, errors: &mut FieldErrors) {
+    if new.value == old.value {
+        return;
+    }
+    let text = |field| Value::from(new.text_of(field));
+    let (group, kind, name) = (text("apiGroup"), text("kind"), text("name"));
+    let shown = format!("{{\"APIGroup\":{group},\"Kind\":{kind},\"Name\":{name}}}");
+    new.invalid_as(errors, BadValue::Raw(shown), checks::IMMUTABLE);
 }
 
 fn subject(subject: &At, namespaced: bool, errors: &mut FieldErrors) {

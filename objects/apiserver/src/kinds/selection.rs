@@ -16,9 +16,11 @@ pub(crate) fn is_valid(selector: &Value) -> bool {
     labels_fit && expressions(selector).all(expression_is_valid)
 }
 
-/// Whether the selector selects these labels. An empty selector selects all; so does, for the
-/// purpose of comparing it with a template, an absent one.
+/// Whether the selector selects these labels. An empty selector selects all, an absent one nothing.
 pub(crate) fn matches(selector: &Value, labels: &Value) -> bool {
+    if selector.is_null() {
+        return false;
+    }
     let wanted = selector.get("matchLabels").and_then(Value::as_object);
     wanted.into_iter().flatten().all(|(key, value)| labels.get(key) == Some(value))
         && expressions(selector).all(|expression| expression_matches(expression, labels))

@@ -10,15 +10,24 @@ use std::collections::HashSet;
 
 /// The row of Service.
 pub(crate) const SERVICE: Hooks = Hooks {
-    name: NameRule::Label1035,
+    name: NameRule::Label,
     default,
+    prepare_create: |service| edit::with(service, "spec", list_address),
+    prepare_update,
     prepare_status: |new, old| edit::take_from(new, old, "spec"),
     create: |object, errors| validate(object, None, errors),
     update: |new, old, errors| {
         addresses_kept(&new.at("spec"), &old.at("spec"), errors);
         validate(new, Some(old), errors);
     },
-    status: |new, _, errors| load_balancer_status(&new.at("status.loadBalancer"), errors),
+    status: |new, _, errors| {
+        let ingress = new.at("status.loadBalancer.ingress");
+        if ingress.len() > 0 && new.text_of("spec.type") != "LoadBalancer" {
+            ingress.forbidden(errors, "may only be used when `spec.type` is 'LoadBalancer'");
+        } else {
+            load_balancer_status(&new.at("status.loadBalancer"), errors);
+        }
+    },
     ..GENERIC
 };
 
@@ -58,6 +67,48 @@ fn default(service: &mut Value) {
     }
     if kind == "LoadBalancer" {
         fill(spec, "allocateLoadBalancerNodePorts", true);
+    }
+}
+
+/// The one address stands in the list too.
+fn list_address(spec: &mut Value) {
+    let single = edit::text(spec, "clusterIP").to_owned();
+    if !single.is_empty() && is_zero(spec.get("clusterIPs")) {
+        set(spec, "clusterIPs", json!([single]));
+    }
+}
+
+/// Clients of either form, and those that know nothing of addresses, keep what was given.
+fn prepare_update(new: &mut Value, old: &Value) {
+    let (Some(spec), Some(was)) = (edit::find(new, "spec"), old.get("spec")) else { return };
+    let (single, before) = (edit::text(spec, "clusterIP").to_owned(), edit::text(was, "clusterIP"));
+    let same_list = spec.get("clusterIPs") == was.get("clusterIPs");
+    if single.is_empty() && same_list {
+        edit::remove(spec, "clusterIPs");
+    } else if single != before && same_list && !is_zero(spec.get("clusterIPs")) {
+        spec["clusterIPs"][0] = json!(single);
+    }
+    let allocated = |kind: &str| matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer");
+    if allocated(edit::text(spec, "type")) && allocated(edit::text(was, "type")) {
+        if single.is_empty() {
+            edit::take_from(spec, was, "clusterIP");
+        }
+        if is_zero(spec.get("clusterIPs")) && edit::text(spec, "clusterIP") == before {
+            edit::take_from(spec, was, "clusterIPs");
+        }
+        for field in ["ipFamilies", "ipFamilyPolicy"] {
+            if is_zero(spec.get(field)) && edit::text(spec, "clusterIP") == before {
+                edit::take_from(spec, was, field);
+            }
+        }
+    }
+    list_address(spec);
+    if edit::text(spec, "type") == "ExternalName" && edit::text(was, "type") != "ExternalName" {
+        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            if spec.get(field) == was.get(field) {
+                edit::remove(spec, field);
+            }
+        }
     }
 }
 

@@ -28,11 +28,19 @@ pub(crate) const PERSISTENT_VOLUME: Hooks = Hooks {
     name: NameRule::Subdomain,
     default: default_volume,
     admit_create: |volume| protect(volume, "kubernetes.io/pv-protection"),
-    prepare_create: |volume| set(volume, "status", json!({ "phase": "Pending" })),
+    prepare_create: |volume| {
+        let now = edit::text(volume, "metadata.creationTimestamp").to_owned();
+        set(volume, "status", json!({ "phase": "Pending", "lastPhaseTransitionTime": now }));
+    },
     prepare_status: |new, old| edit::take_from(new, old, "spec"),
     create: |it, errors| volume(&it.at("spec"), errors),
     update: |new, old, errors| {
         volume(&new.at("spec"), errors);
+        if SOURCES.iter().any(|name| new.at("spec").at(name).value != old.at("spec").at(name).value)
+        {
+            let words = "spec.persistentvolumesource is immutable after creation";
+            new.at("spec.persistentvolumesource").forbidden(errors, words);
+        }
         let field = "spec.volumeMode";
         checks::immutable(&new.at(field), &old.at(field), errors);
     },
@@ -55,7 +63,8 @@ pub(crate) const CSI_DRIVER: Hooks = Hooks {
         let policies = ["File", "None", "ReadWriteOnceWithFSType"];
         checks::optional_one_of(&driver.at("spec.fsGroupPolicy"), errors, &policies);
         for mode in driver.at("spec.volumeLifecycleModes").items() {
-            checks::one_of(&mode, errors, &["Ephemeral", "Persistent"]);
+            let list = driver.at("spec.volumeLifecycleModes");
+            checks::one_of(&list.with(mode.value), errors, &["Persistent", "Ephemeral"]);
         }
     },
     ..GENERIC
@@ -167,7 +176,9 @@ fn volume(spec: &At, errors: &mut FieldErrors) {
         capacity.required(errors, "");
     }
     if capacity.len() != 1 || !capacity.key("storage").is_set() {
-        capacity.not_supported(errors, &["storage"]);
+        let none = serde_json::json!({});
+        let shown = if capacity.is_set() { capacity.value } else { &none };
+        capacity.not_supported_as(errors, shown.into(), &["storage"]);
     }
     for (_, amount) in capacity.entries() {
         if Quantity::of(amount.value) <= Some(Quantity::ZERO) {
@@ -240,7 +251,13 @@ fn drivers(list: &At, errors: &mut FieldErrors) {
 fn default_driver(driver: &mut Value) {
     let Some(spec) = make(driver, "spec") else { return };
     fill(spec, "attachRequired", true);
-    for field in ["podInfoOnMount", "storageCapacity", "requiresRepublish", "seLinuxMount"] {
+    for field in [
+        "podInfoOnMount",
+        "storageCapacity",
+        "requiresRepublish",
+        "seLinuxMount",
+        "preventPodSchedulingIfMissing",
+    ] {
         fill(spec, field, false);
     }
     fill(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");

@@ -2,7 +2,8 @@
 
 use super::at::At;
 use super::{checks, formats};
-use crate::status::FieldErrors;
+use crate::status::{BadValue, FieldErrors};
+use schema::Value;
 use std::collections::HashSet;
 
 /// What a taint does.
@@ -28,8 +29,16 @@ pub(crate) fn validate(list: &At, errors: &mut FieldErrors) {
             effect(&its_effect, errors);
         }
         if !seen.insert((key.text(), its_effect.text())) {
+            // Compat: shown are the names in Go.
+            let time = taint.at("timeAdded").value;
+            let shown = format!(
+                "{{\"Key\":{},\"Value\":{},\"Effect\":{},\"TimeAdded\":{time}}}",
+                Value::from(key.text()),
+                Value::from(value),
+                Value::from(its_effect.text()),
+            );
             let words = "taints must be unique by key and effect pair";
-            taint.invalid(errors, words);
+            taint.duplicate_because(errors, BadValue::Raw(shown), words);
         }
     }
 }

@@ -205,15 +205,14 @@ fn shown_file(file: &At, list: &At, errors: &mut FieldErrors) {
             environment::field_reference(&field_at.with(field), true, errors);
             if !both {
                 let words = "fieldRef and resourceFieldRef can not be specified simultaneously";
-                list.at("resource").with(list.value).invalid(errors, words);
+                list.invalid_as(errors, "resource", words);
             }
         }
         (true, false) => {
             environment::resource_reference(&resource_at.with(resource), true, errors);
         }
         (true, true) => {
-            list.at("fieldRef")
-                .required(errors, "one of fieldRef and resourceFieldRef is required");
+            list.required(errors, "one of fieldRef and resourceFieldRef is required");
         }
     }
     mode(&list.at("mode").with(file.at("mode").value), errors);

@@ -57,10 +57,12 @@ fn default_failure_policy(spec: &mut Value) {
 fn prepare_create(object: &mut Value) {
     let name = edit::text(object, "metadata.name").to_owned();
     let uid = edit::text(object, "metadata.uid").to_owned();
+    let own_labels = object.pointer("/metadata/labels").cloned();
     let Some(spec) = make(object, "spec") else { return };
     if spec.get("manualSelector").and_then(Value::as_bool) == Some(true) {
         return;
     }
+    let labels_before = spec.pointer("/template/metadata/labels").cloned();
     if let Some(labels) = make(spec, "template")
         .and_then(|template| make(template, "metadata"))
         .and_then(|metadata| make(metadata, "labels"))
@@ -70,6 +72,14 @@ fn prepare_create(object: &mut Value) {
     }
     if let Some(labels) = make(spec, "selector").and_then(|it| make(it, "matchLabels")) {
         fill(labels, UID_LABELS[1], uid);
+    }
+    // A job without labels of its own has those of its pods.
+    let labels = spec.pointer("/template/metadata/labels").cloned();
+    if (own_labels.is_none() || own_labels == labels_before)
+        && formats::label_value(&name).is_empty()
+        && let (Some(labels), Some(metadata)) = (labels, make(object, "metadata"))
+    {
+        set(metadata, "labels", labels);
     }
 }
 
@@ -157,7 +167,8 @@ pub(super) fn validate_spec(spec: &At, errors: &mut FieldErrors) {
     failure_policy(spec, errors);
     let success = spec.at("successPolicy");
     if success.is_set() && spec.text_of("completionMode") != "Indexed" {
-        success.invalid(errors, "requires indexed completion mode");
+        let shown = BadValue::Raw(success_shown(&success));
+        success.invalid_as(errors, shown, "requires indexed completion mode");
     }
     let replacement = spec.at("podReplacementPolicy");
     if spec.has("podFailurePolicy") {
@@ -167,6 +178,19 @@ pub(super) fn validate_spec(spec: &At, errors: &mut FieldErrors) {
     }
     pod::validate_template(&spec.at("template"), errors);
     restart_policy(spec, errors);
+}
+
+/// Compat: shown are the names in Go.
+fn success_shown(policy: &At) -> String {
+    let rules: Vec<String> = policy
+        .at("rules")
+        .items()
+        .map(|rule| {
+            let (indexes, count) = (rule.at("succeededIndexes").value, rule.at("succeededCount"));
+            format!("{{\"SucceededIndexes\":{indexes},\"SucceededCount\":{}}}", count.value)
+        })
+        .collect();
+    format!("{{\"Rules\":[{}]}}", rules.join(","))
 }
 
 fn managed_by(at: &At, errors: &mut FieldErrors) {
@@ -360,6 +384,9 @@ fn status(new: &At, old: &At, errors: &mut FieldErrors) {
                 format!("cannot set {kind}=True condition without the {needs}={word} condition");
             conditions.invalid_as(errors, BadValue::Omitted, words);
         }
+    }
+    if status.has("ready") && status.at("ready").int() > status.at("active").int() {
+        status.at("ready").invalid(errors, "cannot set more ready pods than active");
     }
     for counter in ["failed", "succeeded"] {
         if status.at(counter).int() < was.at(counter).int() {

@@ -186,16 +186,18 @@ fn restart_policy(container: &At, before: bool, errors: &mut FieldErrors) {
 fn resize_policy(list: &At, context: &Context, errors: &mut FieldErrors) {
     let mut seen = HashSet::new();
     for policy in list.items() {
-        let resource = policy.at("resourceName");
-        if !seen.insert(resource.text()) {
-            resource.duplicate(errors);
+        let resource = policy.text_of("resourceName");
+        if !seen.insert(resource) {
+            policy.duplicate_as(errors, resource);
         }
+        // Compat: what is not supported is said of the list.
+        let resource = list.with(policy.at("resourceName").value);
         checks::required_one_of(&resource, errors, &["cpu", "memory"]);
-        let restart = policy.at("restartPolicy");
+        let restart = list.with(policy.at("restartPolicy").value);
         checks::required_one_of(&restart, errors, &["NotRequired", "RestartContainer"]);
         if context.restart_policy == "Never" && restart.text() == "RestartContainer" {
             let words = "must be 'NotRequired' when `restartPolicy` is 'Never'";
-            restart.invalid(errors, words);
+            policy.invalid_as(errors, restart.text(), words);
         }
     }
 }

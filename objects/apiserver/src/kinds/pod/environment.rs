@@ -182,5 +182,6 @@ fn divisor(at: &At, errors: &mut FieldErrors) {
     } else {
         words.to_owned()
     };
-    divisor.invalid(errors, words);
+    // Compat: shown is the resource, not the divisor.
+    divisor.invalid_as(errors, at.text_of("resource"), words);
 }

@@ -117,6 +117,12 @@ fn admit_create(pod: &mut Value) {
     };
     fill(spec, "priority", priority);
     fill(spec, "preemptionPolicy", "PreemptLowerPriority");
+    tolerate_lost_nodes(spec);
+}
+
+/// What DefaultTolerationSeconds adds, on create and on every update: five minutes on a node that
+/// is not there.
+fn tolerate_lost_nodes(spec: &mut Value) {
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let covered = |toleration: &Value| {
             let its_key = edit::text(toleration, "key");
@@ -142,7 +148,8 @@ fn prepare_create(pod: &mut Value) {
     if gates.and_then(Value::as_array).is_some_and(|gates| !gates.is_empty()) {
         status["conditions"] = json!([{
             "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
-            "lastProbeTime": null, "lastTransitionTime": null,
+            "lastProbeTime": null,
+            "lastTransitionTime": edit::text(pod, "metadata.creationTimestamp"),
             "message": "Scheduling is blocked due to non-empty scheduling gates",
         }]);
     }
@@ -151,6 +158,7 @@ fn prepare_create(pod: &mut Value) {
 
 fn prepare_update(new: &mut Value, old: &Value) {
     edit::take_from(new, old, "status");
+    edit::with(new, "spec", tolerate_lost_nodes);
 }
 
 fn prepare_status(new: &mut Value, old: &Value) {

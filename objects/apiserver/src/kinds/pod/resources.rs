@@ -19,7 +19,14 @@ pub(super) fn of_container(at: &At, claims: &HashSet<&str>, errors: &mut FieldEr
             claim.duplicate_as(errors, name.text());
         }
         if !claims.contains(name.text()) {
-            name.not_found(errors);
+            let words = if claims.is_empty() {
+                "must be one of the names in pod.spec.resourceClaims which is empty".to_owned()
+            } else {
+                let mut known: Vec<&str> = claims.iter().copied().collect();
+                known.sort_unstable();
+                format!("must be one of the names in pod.spec.resourceClaims: {}", known.join(", "))
+            };
+            claim.not_found_as(errors, name.text(), words);
         }
     }
 }

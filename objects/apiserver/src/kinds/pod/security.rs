@@ -2,7 +2,7 @@
 
 use crate::kinds::at::At;
 use crate::kinds::{checks, volumes};
-use crate::status::FieldErrors;
+use crate::status::{BadValue, FieldErrors};
 use std::collections::HashSet;
 
 const ID_MAX: i64 = i32::MAX as i64;
@@ -75,8 +75,10 @@ fn seccomp(profile: &At, errors: &mut FieldErrors) {
         (true, true) => volumes::relative_path(&file, errors),
         (true, false) => file.required(errors, "must be set when seccomp type is Localhost"),
         (false, true) => {
+            // Compat: shown is the profile, by its names in Go.
+            let shown = format!("{{\"Type\":{},\"LocalhostProfile\":{}}}", kind.value, file.value);
             let words = "can only be set when seccomp type is Localhost";
-            file.with(profile.value).invalid(errors, words);
+            file.invalid_as(errors, BadValue::Raw(shown), words);
         }
         (false, false) => {}
     }

@@ -5,7 +5,7 @@ use crate::kinds::at::At;
 use crate::kinds::checks::{self, IMMUTABLE};
 use crate::kinds::edit;
 use crate::kinds::{formats, ip};
-use crate::status::FieldErrors;
+use crate::status::{BadValue, FieldErrors};
 use schema::Value;
 
 const CHANGEABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,\
@@ -136,10 +136,8 @@ pub(super) fn validate_status(new: &At, old: &At, errors: &mut FieldErrors) {
     let (status, was) = (new.at("status"), old.at("status"));
     for condition in status.at("conditions").items() {
         let kind = condition.at("type");
-        checks::format(&kind, errors, |text| {
-            let own = ["PodScheduled", "Ready", "Initialized", "ContainersReady"];
-            if own.contains(&text) { Vec::new() } else { formats::qualified_name(text) }
-        });
+        // Compat: the path has the name in Go.
+        checks::format(&condition.at("Type").with(kind.value), errors, formats::qualified_name);
     }
     let nominated = status.at("nominatedNodeName");
     if nominated.text() != was.text_of("nominatedNodeName") {
@@ -173,7 +171,10 @@ fn addresses(status: &At, errors: &mut FieldErrors) {
     let families: Vec<bool> =
         list.items().filter_map(|it| ip::parse(it.text_of("ip"))).map(|ip| ip.is_ipv4()).collect();
     if families.len() > 2 || (families.len() == 2 && families[0] == families[1]) {
-        list.invalid(errors, "may specify no more than one IP for each IP family");
+        let shown: Vec<String> =
+            list.items().map(|it| format!("{{\"IP\":{}}}", it.at("ip").value)).collect();
+        let shown = BadValue::Raw(format!("[{}]", shown.join(",")));
+        list.invalid_as(errors, shown, "may specify no more than one IP for each IP family");
     }
 }
 

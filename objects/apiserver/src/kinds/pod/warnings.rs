@@ -99,9 +99,9 @@ fn repeated_aliases(spec: &Value, path: &str, warnings: &mut Vec<String>) {
         let name = edit::text(secret, "name");
         let place = format!("{path}.imagePullSecrets[{index}]");
         if name.is_empty() {
-            warnings.push(format!("{place}: invalid empty name \"\""));
+            warnings.push(format!("{place}.name: invalid empty name \"\""));
         } else if seen.contains(&name) {
-            warnings.push(format!("{place}: duplicate name \"{name}\""));
+            warnings.push(format!("{place}.name: duplicate name \"{name}\""));
         }
         seen.push(name);
     }

@@ -62,7 +62,7 @@ fn spec(spec: &At, errors: &mut FieldErrors) {
     let (selector, template) = (spec.at("selector"), spec.at("template"));
     checks::label_selector(&selector, errors);
     let labels = template.at("metadata.labels");
-    let selects = selector.is_set() && selection::matches(selector.value, labels.value);
+    let selects = selection::matches(selector.value, labels.value);
     if selection::is_valid(selector.value) && !selects {
         labels.invalid(errors, "`selector` does not match template `labels`");
     }
@@ -100,7 +100,10 @@ fn strategy(strategy: &At, errors: &mut FieldErrors) {
                 _ => {}
             }
         }
-        _ => strategy.at("type").not_supported(errors, &["RollingUpdate", "OnDelete"]),
+        _ => {
+            let shown = super::strategy_shown(strategy);
+            strategy.not_supported_as(errors, shown, &["RollingUpdate", "OnDelete"]);
+        }
     }
 }
 

@@ -73,7 +73,10 @@ fn strategy(strategy: &At, errors: &mut FieldErrors) {
             }
             at_most_all(&unavailable, errors);
         }
-        _ => strategy.not_supported(errors, &["Recreate", "RollingUpdate"]),
+        _ => {
+            let shown = super::strategy_shown(strategy);
+            strategy.not_supported_as(errors, shown, &["Recreate", "RollingUpdate"]);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::at::At;
 use super::checks;
 use super::pod;
 use super::selection;
-use crate::status::FieldErrors;
+use crate::status::{BadValue, FieldErrors};
 use schema::Value;
 
 mod daemon_set;
@@ -59,6 +59,12 @@ fn template(template: &At, selector: &Value, errors: &mut FieldErrors) {
     }
 }
 
+/// Compat: a strategy that is not known is shown by the names in Go.
+fn strategy_shown(strategy: &At) -> BadValue {
+    let kind = Value::from(strategy.text_of("type"));
+    BadValue::Raw(format!("{{\"Type\":{kind},\"RollingUpdate\":null}}"))
+}
+
 fn always_restarts(template: &At, errors: &mut FieldErrors) {
     checks::one_of(&template.at("spec.restartPolicy"), errors, &["Always"]);
 }
@@ -75,12 +81,12 @@ fn parts_of_replicas(status: &At, parts: &[&str], errors: &mut FieldErrors) {
     let all = status.at("replicas").int();
     for part in parts {
         if status.at(part).int() > all {
-            status.at(part).invalid(errors, BEYOND_REPLICAS);
+            status.at(part).invalid_as(errors, status.at(part).int(), BEYOND_REPLICAS);
         }
     }
     let available = status.at("availableReplicas");
     if available.int() > status.at("readyReplicas").int() {
-        available.invalid(errors, "cannot be greater than readyReplicas");
+        available.invalid_as(errors, available.int(), "cannot be greater than readyReplicas");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::kinds::at::At;
 use crate::kinds::checks;
 use crate::kinds::edit::{self, each, fill, fill_zero, is_zero, make, set};
 use crate::kinds::{GENERIC, Hooks, NameRule, formats, pod, selection, volumes};
-use crate::status::FieldErrors;
+use crate::status::{BadValue, FieldErrors};
 use schema::Value;
 use serde_json::json;
 
@@ -14,12 +14,23 @@ pub(crate) const STATEFUL_SET: Hooks = Hooks {
     name: NameRule::Label,
     default,
     prepare_status: |new, old| edit::take_from(new, old, "spec"),
-    warnings: |new, old| pod::template_warnings(new, old, "spec.template"),
+    warnings,
     create: |object, errors| spec(&object.at("spec"), errors),
     update,
     status,
     ..GENERIC
 };
+
+fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
+    let mut warnings = pod::template_warnings(new, old, "spec.template");
+    let kept = new.pointer("/spec/revisionHistoryLimit").and_then(Value::as_i64);
+    if kept.is_some_and(|kept| kept < 0) {
+        let words = "a negative value retains all historical revisions; a value >= 0 is \
+            recommended";
+        warnings.push(format!("spec.revisionHistoryLimit: {words}"));
+    }
+    warnings
+}
 
 fn default(object: &mut Value) {
     pod::default_template(object, "spec.template");
@@ -31,7 +42,10 @@ fn default(object: &mut Value) {
             fill(strategy, "rollingUpdate", json!({}));
         }
         if edit::text(strategy, "type") == "RollingUpdate" {
-            edit::with(strategy, "rollingUpdate", |rolling| fill(rolling, "partition", 0));
+            edit::with(strategy, "rollingUpdate", |rolling| {
+                fill(rolling, "partition", 0);
+                fill(rolling, "maxUnavailable", 1);
+            });
         }
     }
     if let Some(policy) = make(spec, "persistentVolumeClaimRetentionPolicy") {
@@ -57,10 +71,17 @@ fn spec(spec: &At, errors: &mut FieldErrors) {
     let strategy = spec.at("updateStrategy");
     let rolling = strategy.at("rollingUpdate");
     match strategy.text_of("type") {
-        "OnDelete" if rolling.is_set() => rolling.invalid(errors, ROLLING_ONLY),
+        "OnDelete" if rolling.is_set() => {
+            let (partition, most) = (rolling.at("partition").int(), rolling.at("maxUnavailable"));
+            let shown = format!("{{\"Partition\":{partition},\"MaxUnavailable\":{}}}", most.value);
+            rolling.invalid_as(errors, BadValue::Raw(shown), ROLLING_ONLY);
+        }
         "OnDelete" => {}
         "RollingUpdate" => rolling_update(&rolling, errors),
-        _ => strategy.invalid(errors, "must be 'RollingUpdate' or 'OnDelete'"),
+        _ => {
+            let shown = super::strategy_shown(&strategy);
+            strategy.invalid_as(errors, shown, "must be 'RollingUpdate' or 'OnDelete'");
+        }
     }
     let retention = spec.at("persistentVolumeClaimRetentionPolicy");
     for event in ["whenDeleted", "whenScaled"] {
@@ -99,7 +120,7 @@ fn selector_and_template(spec: &At, errors: &mut FieldErrors) {
     let template = spec.at("template");
     if selection::is_valid(selector.value) {
         let labels = template.at("metadata.labels");
-        if selector.is_set() && !selection::matches(selector.value, labels.value) {
+        if !selection::matches(selector.value, labels.value) {
             labels.invalid(errors, "`selector` does not match template `labels`");
         }
         let claimed = with_claimed_volumes(spec.value);
@@ -167,7 +188,7 @@ fn status(new: &At, old: &At, errors: &mut FieldErrors) {
     );
     for part in ["readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"] {
         if status.at(part).int() > status.at("replicas").int() {
-            status.at(part).invalid(errors, super::BEYOND_REPLICAS);
+            status.at(part).invalid_as(errors, status.at(part).int(), super::BEYOND_REPLICAS);
         }
     }
     let available = status.at("availableReplicas");
