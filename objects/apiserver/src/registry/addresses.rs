@@ -87,10 +87,10 @@ impl Held {
         let list = spec["clusterIPs"].as_array().into_iter().flatten();
         let mut addresses: Vec<String> =
             list.filter_map(Value::as_str).map(str::to_owned).collect();
-        if let Some(one) = spec["clusterIP"].as_str() {
-            if !addresses.iter().any(|known| known == one) {
-                addresses.push(one.to_owned());
-            }
+        if let Some(one) = spec["clusterIP"].as_str()
+            && !addresses.iter().any(|known| known == one)
+        {
+            addresses.push(one.to_owned());
         }
         addresses.retain(|address| !address.is_empty() && address != "None");
         let list = spec["ports"].as_array().into_iter().flatten();
@@ -245,7 +245,6 @@ impl Registry {
                 "name": address,
                 "uid": self.seams().uid(),
                 "creationTimestamp": self.seams().now_text(),
-                "generation": 1,
                 "labels": {
                     "ipaddress.kubernetes.io/ip-family": "IPv4",
                     "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
@@ -460,10 +459,11 @@ fn keep_held(service: &mut Value, old: &Value) {
         }
         let same =
             before.iter().find(|b| b["port"] == port["port"] && b["protocol"] == port["protocol"]);
-        if let Some(number) = same.map(|b| b["nodePort"].clone()) {
-            if number.as_u64().unwrap_or(0) != 0 && !taken.contains(&number) {
-                port["nodePort"] = number;
-            }
+        if let Some(number) = same.map(|b| b["nodePort"].clone())
+            && number.as_u64().unwrap_or(0) != 0
+            && !taken.contains(&number)
+        {
+            port["nodePort"] = number;
         }
     }
 }

@@ -33,7 +33,7 @@ impl Registry {
         let mut new = input.value;
         prepare::check_namespace(row, &target.namespace, &mut new)?;
         let asked_version = !object::text(&new, "resourceVersion").is_empty();
-        let mut new = self.into_stored_version(row, new)?;
+        let mut new = self.stored_version(row, new)?;
         (row.hooks.default)(&mut new);
         self.check_namespace_alive(row, &target.namespace, object::text(&new, "name")).await?;
         (row.hooks.admit_create)(&mut new);

@@ -98,8 +98,8 @@ impl Asked {
             Selector::parse(&options.label_selector, &options.field_selector, &row.rule.fields)
                 .map_err(|error| Status::bad_request(error.to_string()))?;
         let exact = |field: &str| {
-            let terms = selector.fields.terms().iter();
-            let found = terms.filter(|term| term.equal && term.field == field).next_back();
+            let mut terms = selector.fields.terms().iter();
+            let found = terms.rfind(|term| term.equal && term.field == field);
             found.map(|term| term.value.clone()).filter(|value| !value.is_empty())
         };
         let named = Some(target.name.clone()).filter(|name| !name.is_empty());

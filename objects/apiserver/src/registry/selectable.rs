@@ -130,10 +130,10 @@ pub(super) fn pod(object: &Value) -> Fields {
     let addresses: Vec<&str> = list.filter_map(|entry| entry["ip"].as_str()).collect();
     fields.push(("status.podIPs", addresses.join(",")));
     // Compat: the first of the addresses counts where there are several.
-    if let Some((_, address)) = fields.iter_mut().find(|(path, _)| *path == "status.podIP") {
-        if let Some(first) = addresses.first() {
-            (*first).clone_into(address);
-        }
+    if let Some((_, address)) = fields.iter_mut().find(|(path, _)| *path == "status.podIP")
+        && let Some(first) = addresses.first()
+    {
+        (*first).clone_into(address);
     }
     fields
 }

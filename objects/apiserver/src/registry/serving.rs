@@ -79,8 +79,8 @@ impl Registry {
     pub async fn ready(&self) {
         let caches: Vec<_> = self.rows.iter().map(|row| self.cache(row)).collect();
         for cache in caches {
-            // A cache that ended stays empty: its reads say so.
-            let _ended = cache.ready().await;
+            // It gives up after a while each time; the store may need longer.
+            while cache.ready().await.is_err() {}
         }
     }
 

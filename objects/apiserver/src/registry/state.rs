@@ -138,15 +138,11 @@ impl Writing<'_> {
         dry_run: bool,
         ttl: Option<Duration>,
     ) -> Result<Attempt, Status> {
-        if let Some(current) = &self.current {
-            if current.value == *object {
-                let revision = current.revision;
-                // A guess of the cache that equals the new object may hide a newer state.
-                if self.was_stale().await? {
-                    return Ok(Attempt::Again);
-                }
-                return Ok(Attempt::Done(revision));
-            }
+        if let Some(current) = self.current.as_ref().filter(|current| current.value == *object) {
+            let revision = current.revision;
+            // A guess of the cache that equals the new object may hide a newer state.
+            let stale = self.was_stale().await?;
+            return Ok(if stale { Attempt::Again } else { Attempt::Done(revision) });
         }
         if dry_run {
             if self.was_stale().await? {

@@ -70,7 +70,7 @@ impl Registry {
         let mut new = input.value;
         prepare::check_namespace(row, &target.namespace, &mut new)?;
         prepare::check_name(&target.name, &new)?;
-        let mut new = self.into_stored_version(row, new)?;
+        let mut new = self.stored_version(row, new)?;
         (row.hooks.default)(&mut new);
         let uid = object::text(&new, "uid").to_owned();
         let change = Change {

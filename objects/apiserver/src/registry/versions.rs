@@ -155,7 +155,7 @@ impl Resource {
 
 impl Registry {
     /// A normalised object of the row's version in the stored one.
-    pub(super) fn into_stored_version(
+    pub(super) fn stored_version(
         &self,
         row: &Resource,
         mut object: Value,

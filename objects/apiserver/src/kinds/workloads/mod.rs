@@ -46,7 +46,8 @@ fn selector_and_template(spec: &At, kind: &str, errors: &mut FieldErrors) {
 /// A template of pods that always run and that the selector selects.
 fn template(template: &At, selector: &Value, errors: &mut FieldErrors) {
     let labels = template.at("metadata").at("labels").value;
-    if !selection::matches(selector, labels) {
+    // Compat: an absent selector selects nothing.
+    if !selector.is_object() || !selection::matches(selector, labels) {
         template
             .at("metadata")
             .at("labels")
