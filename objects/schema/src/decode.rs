@@ -7,6 +7,8 @@
 mod json;
 mod quote;
 mod yaml;
+mod yaml_scalar;
+mod yaml_words;
 
 use crate::Value;
 
