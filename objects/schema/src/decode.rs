@@ -18,7 +18,8 @@ pub use quote::{quoted, quoted_byte};
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Nested arrays and objects. Value trees are walked and dropped recursively, so this bounds
-    /// the stack too.
+    /// the stack too; and what is read here must be readable again, by ourselves and by clients,
+    /// in a list and in a patch. `serde_json` reads 127 levels.
     pub depth_max: usize,
     /// Values in a YAML document after its aliases are replaced by what they stand for.
     pub nodes_max: usize,
@@ -35,7 +36,7 @@ impl Default for Limits {
     /// The limits of a request's body.
     fn default() -> Self {
         Self {
-            depth_max: 512,
+            depth_max: 100,
             nodes_max: 1_000_000,
             text_bytes_max: 16 << 20,
             duplicates_max: 100,

@@ -208,7 +208,7 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("kube", Rooms(&["controllers"])),
     ("k8s-openapi", Rooms(&["controllers"])),
     ("serde-saphyr", Rooms(&["schema", "kubernetes_harness"])),
-    ("json-patch", Rooms(&["schema"])),
+    ("granit-parser", Rooms(&["schema"])),
     ("base64", Rooms(&["schema", "apiserver", "kubernetes_harness"])),
     ("jiff", Rooms(&["apiserver", "controllers"])),
     ("flate2", Rooms(&["apiserver"])),

@@ -104,8 +104,8 @@ fn json_float(float: f64) -> Result<Value, String> {
         return Err(format!("json: unsupported value: {shown}"));
     }
     if float.fract() == 0.0 && float.abs() < 1e21 {
-        let digits = format!("{float:.0}");
-        if let Ok(integer) = digits.parse::<i64>() {
+        // The shortest digits, as Go writes them: beyond 2^53 they are not those of the float.
+        if let Ok(integer) = float.to_string().parse::<i64>() {
             return Ok(Value::from(integer));
         }
     }

@@ -9,55 +9,84 @@ use granit_parser::{ErrorKind, ScanError};
 /// The text of an error, without its `yaml: `.
 pub(super) fn of(error: &ScanError, text: &str) -> String {
     let line = error.marker().line();
-    let lines = text.lines().count();
-    match error.kind() {
-        ErrorKind::MappingValueNotAllowed
-        | ErrorKind::InvalidColonPlacement
-        | ErrorKind::InvalidMappingValueWhitespace => {
-            scanner(line, "mapping values are not allowed in this context")
+    let last_line = text.matches('\n').count() + 1;
+    let problem = match error.kind() {
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
+            return scanner(last_line, "found unexpected end of stream");
         }
-        ErrorKind::MappingKeyNotAllowed => {
-            scanner(line, "mapping keys are not allowed in this context")
-        }
-        ErrorKind::BlockSequenceEntryNotAllowed | ErrorKind::BlockEntryInFlowCollection => {
-            scanner(line, "block sequence entries are not allowed in this context")
-        }
-        ErrorKind::UnexpectedCharacter { .. }
-        | ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation => {
-            scanner(line, "found character that cannot start any token")
-        }
-        ErrorKind::UnclosedQuotedScalar => scanner(lines, "found unexpected end of stream"),
-        ErrorKind::UnknownQuotedScalarEscape => scanner(line, "found unknown escape character"),
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
-            scanner(line, "could not find expected ':'")
-        }
-        ErrorKind::MissingAnchorOrAliasName => {
-            scanner(line, "did not find expected alphabetic or numeric character")
-        }
-        ErrorKind::ExpectedNodeContent => parser(line, "did not find expected node content"),
-        ErrorKind::ExpectedBlockMappingKey => parser(line, "did not find expected key"),
-        ErrorKind::ExpectedBlockSequenceEntry => {
-            parser(line, "did not find expected '-' indicator")
-        }
-        ErrorKind::ExpectedFlowMappingSeparator => {
-            parser(line, "did not find expected ',' or '}'")
-        }
-        ErrorKind::ExpectedFlowSequenceSeparator => {
-            parser(line, "did not find expected ',' or ']'")
+            return scanner(line + 1, "could not find expected ':'");
         }
         ErrorKind::UnexpectedEofFlowSequence
         | ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofImplicitFlowMapping
-        | ErrorKind::UnclosedFlowCollection { .. } => unclosed(lines, text),
-        ErrorKind::ExpectedDocumentStart => {
-            parser(line, "did not find expected <document start>")
+        | ErrorKind::UnclosedFlowCollection { .. } => {
+            let open = innermost_open(text);
+            return format!("line {}: {}", text.lines().count(), in_flow(text, open));
         }
-        ErrorKind::UndeclaredTagHandle => parser(line, "found undefined tag handle"),
-        ErrorKind::RecursionLimitExceeded => scanner(line, "exceeded max depth of 10000"),
-        other => scanner(line, &other.to_string()),
+        kind => kind,
+    };
+    let before = before(error, text);
+    match of_parser(problem, before) {
+        Some(words) => parser(line, words),
+        None => scanner(line, &of_scanner(problem)),
     }
+}
+
+/// The text up to where an error was found.
+fn before<'a>(error: &ScanError, text: &'a str) -> &'a str {
+    error.marker().byte_offset().and_then(|at| text.get(..at)).unwrap_or(text)
+}
+
+/// The words for faults that go-yaml's parser finds.
+fn of_parser(kind: &ErrorKind, before: &str) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::ExpectedNodeContent
+        | ErrorKind::UnexpectedEofBlockMapping
+        | ErrorKind::BlockEntryInFlowCollection => "did not find expected node content",
+        ErrorKind::ExpectedBlockMappingKey
+        | ErrorKind::InvalidTrailingSingleQuotedScalar
+        | ErrorKind::InvalidTrailingDoubleQuotedScalar => "did not find expected key",
+        ErrorKind::ExpectedBlockSequenceEntry => "did not find expected '-' indicator",
+        ErrorKind::ExpectedFlowMappingSeparator => "did not find expected ',' or '}'",
+        ErrorKind::ExpectedFlowSequenceSeparator => "did not find expected ',' or ']'",
+        ErrorKind::MisplacedFlowCollectionEnd if needs_value(before) => {
+            "did not find expected node content"
+        }
+        ErrorKind::MisplacedFlowCollectionEnd => "did not find expected key",
+        ErrorKind::MismatchedFlowCollectionEnd { open, .. } => in_flow(before, *open),
+        ErrorKind::ExpectedDocumentStart => "did not find expected <document start>",
+        ErrorKind::UndeclaredTagHandle => "found undefined tag handle",
+        _ => return None,
+    })
+}
+
+/// The words for faults that go-yaml's scanner finds; other faults in the words of ours.
+fn of_scanner(kind: &ErrorKind) -> String {
+    let words = match kind {
+        ErrorKind::MappingValueNotAllowed
+        | ErrorKind::InvalidColonPlacement
+        | ErrorKind::InvalidMappingValueWhitespace => {
+            "mapping values are not allowed in this context"
+        }
+        ErrorKind::MappingKeyNotAllowed => "mapping keys are not allowed in this context",
+        ErrorKind::BlockSequenceEntryNotAllowed => {
+            "block sequence entries are not allowed in this context"
+        }
+        ErrorKind::UnexpectedCharacter { .. }
+        | ErrorKind::TabNotAllowed
+        | ErrorKind::TabInBlockIndentation
+        | ErrorKind::TabInIndentation => "found character that cannot start any token",
+        ErrorKind::UnknownQuotedScalarEscape => "found unknown escape character",
+        ErrorKind::MissingAnchorOrAliasName => {
+            "did not find expected alphabetic or numeric character"
+        }
+        ErrorKind::MissingTagUri => "did not find expected tag URI",
+        ErrorKind::UnsupportedYamlMajorVersion => "found incompatible YAML document",
+        ErrorKind::RecursionLimitExceeded => "exceeded max depth",
+        other => return other.to_string(),
+    };
+    words.to_owned()
 }
 
 /// The words for a document that is nested too deep.
@@ -73,16 +102,17 @@ fn parser(line: usize, problem: &str) -> String {
     scanner(line.saturating_sub(1), problem)
 }
 
-/// A collection that the text ends in: after a value something is missing, else a value is.
-fn unclosed(lines: usize, text: &str) -> String {
-    let end = text.trim_end();
-    let innermost = innermost_open(end);
-    let problem = match (end.ends_with(['[', '{', ',', ':']), innermost) {
+/// What is missing in a flow collection: a value where one was begun, else the separator.
+fn in_flow(before: &str, open: char) -> &'static str {
+    match (needs_value(before), open) {
         (true, _) => "did not find expected node content",
         (false, '{') => "did not find expected ',' or '}'",
         (false, _) => "did not find expected ',' or ']'",
-    };
-    format!("line {lines}: {problem}")
+    }
+}
+
+fn needs_value(before: &str) -> bool {
+    before.trim_end().is_empty() || before.trim_end().ends_with(['[', '{', ',', ':'])
 }
 
 /// The last bracket that is not closed again. Quotes are not looked at: the words may be those of
