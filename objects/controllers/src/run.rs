@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::leader::{self, Election};
 use crate::options::{Controller, Options};
-use crate::{deployment, garbage, namespace, node_lifecycle, nodes, replicaset, scheduler};
+use crate::{
+    cronjob, deployment, garbage, job, namespace, node_lifecycle, nodes, replicaset, scheduler,
+};
 
 /// Runs the controllers until `shutdown`, or, when elected, until the leadership is lost: a process
 /// that lost it should end, so that nothing of its old knowledge is acted upon. Returns when all
@@ -44,6 +46,8 @@ fn start(controller: Controller, context: &Context) {
         Controller::ReplicaSet => tasks.spawn(replicaset::run(context)),
         Controller::GarbageCollector => tasks.spawn(garbage::run(context)),
         Controller::Namespace => tasks.spawn(namespace::run(context)),
+        Controller::Job => tasks.spawn(job::run(context)),
+        Controller::CronJob => tasks.spawn(cronjob::run(context)),
         Controller::Scheduler => tasks.spawn(scheduler::run(context)),
         Controller::NodeLifecycle => tasks.spawn(node_lifecycle::run(context)),
         Controller::SimulatedNodes => tasks.spawn(nodes::run(context)),

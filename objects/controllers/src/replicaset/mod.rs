@@ -1,10 +1,9 @@
 //! ReplicaSets: as many pods by a template as are asked for.
 //!
-//! Invariants: while own creations or deletions have not been seen ([`Expectations`]) no more are
+//! Invariants: while own creations or deletions have not been seen ([`crate::expectations`]) no more are
 //! done, so that a slow cache never doubles a pod or deletes one too many. Finished pods and pods on
 //! their way out do not count.
 
-mod batch;
 mod ranking;
 mod status;
 
@@ -14,20 +13,17 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
 use crate::claim::claim_all;
 use crate::context::Context;
 use crate::error::{Error, Reconciled, is_not_found};
-use crate::expectations::Expectations;
-use crate::informer::{Change, Informer};
+use crate::informer::Informer;
 use crate::key::ObjectKey;
-use crate::ownership::{controller_of, is_being_deleted};
+use crate::owned_pods::{OwnedPods, PodOwners};
+use crate::ownership::{controller_of, controller_reference, is_being_deleted};
 use crate::pods;
-use crate::queue::Queue;
-use crate::recorder::Recorder;
 use crate::selector::{is_empty, selects};
 use crate::worker::work;
 
@@ -36,22 +32,20 @@ const BURST: usize = 500;
 
 /// Runs until shutdown.
 pub async fn run(context: Context) {
+    let recorder = context.recorder("replicaset-controller");
     let controller = Arc::new(ReplicaSets {
-        client: context.client.clone(),
-        recorder: context.recorder("replicaset-controller"),
         sets: context.informer(),
         pods: context.informer(),
-        expectations: Expectations::default(),
-        queue: Queue::new(),
+        own: OwnedPods::new(context.client.clone(), recorder),
     });
     if !context.synced(&controller.sets).await || !context.synced(&controller.pods).await {
         return;
     }
     let to = controller.clone();
-    controller.sets.subscribe(move |change| to.queue.add(ObjectKey::of(&**change.object())));
+    controller.sets.subscribe(move |change| to.own.queue.add(ObjectKey::of(&**change.object())));
     let to = controller.clone();
-    controller.pods.subscribe(move |change| to.pod_changed(change));
-    let (queue, shutdown) = (controller.queue.clone(), context.shutdown.clone());
+    controller.pods.subscribe(move |change| to.own.changed(&*to, change));
+    let (queue, shutdown) = (controller.own.queue.clone(), context.shutdown.clone());
     work("replicaset", context.options.workers, queue, shutdown, move |key| {
         let controller = controller.clone();
         async move { controller.reconcile(&key).await }
@@ -60,64 +54,14 @@ pub async fn run(context: Context) {
 }
 
 struct ReplicaSets {
-    client: Client,
-    recorder: Recorder,
     sets: Informer<ReplicaSet>,
     pods: Informer<Pod>,
-    expectations: Expectations,
-    queue: Queue<ObjectKey>,
+    own: OwnedPods,
 }
 
-impl ReplicaSets {
-    fn pod_changed(&self, change: &Change<Pod>) {
-        match change {
-            Change::Added(pod) if is_being_deleted(&pod.metadata) => self.pod_gone(pod),
-            Change::Added(pod) => match self.owner_of(pod) {
-                Some(owner) => {
-                    self.expectations.creation_seen(&owner);
-                    self.queue.add(owner);
-                }
-                None => self.wake_adopters(pod),
-            },
-            Change::Updated { old, new } if old.metadata.uid != new.metadata.uid => {
-                self.pod_changed(&Change::Deleted(old.clone()));
-                self.pod_changed(&Change::Added(new.clone()));
-            }
-            Change::Updated { old, new } => self.pod_updated(old, new),
-            Change::Deleted(pod) => self.pod_gone(pod),
-        }
-    }
-
-    fn pod_updated(&self, old: &Pod, new: &Pod) {
-        if is_being_deleted(&new.metadata) && !is_being_deleted(&old.metadata) {
-            return self.pod_gone(new);
-        }
-        let (before, after) = (self.owner_of(old), self.owner_of(new));
-        if before != after {
-            before.into_iter().for_each(|owner| self.queue.add(owner));
-        }
-        match after {
-            Some(owner) => self.queue.add(owner),
-            None if controller_of(&new.metadata).is_none() => {
-                let was_owned = controller_of(&old.metadata).is_some();
-                if was_owned || old.metadata.labels != new.metadata.labels {
-                    self.wake_adopters(new);
-                }
-            }
-            None => {}
-        }
-    }
-
-    fn pod_gone(&self, pod: &Pod) {
-        if let Some(owner) = self.owner_of(pod) {
-            self.expectations
-                .deletion_seen(&owner, pod.metadata.uid.as_deref().unwrap_or_default());
-            self.queue.add(owner);
-        }
-    }
-
-    /// The ReplicaSet that manages the pod. Known by uid, as the name may be another's by now; the
-    /// set may not be in the cache yet when its first pods are.
+impl PodOwners for ReplicaSets {
+    /// Known by uid, as the name may be another's by now; the set may not be in the cache yet when
+    /// its first pods are.
     fn owner_of(&self, pod: &Pod) -> Option<ObjectKey> {
         let owner = controller_of(&pod.metadata).filter(|of| is_replica_set(of))?;
         let key = ObjectKey::new(pod.metadata.namespace.clone().unwrap_or_default(), &owner.name);
@@ -125,28 +69,27 @@ impl ReplicaSets {
         known.is_none_or(|set| set.metadata.uid.as_ref() == Some(&owner.uid)).then_some(key)
     }
 
-    fn wake_adopters(&self, pod: &Pod) {
+    fn adopters_of(&self, pod: &Pod) -> Vec<ObjectKey> {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        for set in self.sets.in_namespace(namespace) {
-            let selector = &set.spec.selector;
-            let labels = pod.metadata.labels.as_ref();
-            if !is_empty(selector) && selects(selector, labels) {
-                self.queue.add(ObjectKey::of(&*set));
-            }
-        }
+        let labels = pod.metadata.labels.as_ref();
+        let mut sets = self.sets.in_namespace(namespace);
+        sets.retain(|set| !is_empty(&set.spec.selector) && selects(&set.spec.selector, labels));
+        sets.iter().map(|set| ObjectKey::of(&**set)).collect()
     }
+}
 
+impl ReplicaSets {
     async fn reconcile(&self, key: &ObjectKey) -> Reconciled {
         let Some(set) = self.sets.get(key) else {
-            self.expectations.forget(key);
+            self.own.expectations.forget(key);
             return Ok(None);
         };
         let spec = &set.spec;
         if is_empty(&spec.selector) {
             return Ok(None);
         }
-        let may_act = self.expectations.met(key) && !is_being_deleted(&set.metadata);
-        let mine = claim_all(&self.client, &*set, &spec.selector, &self.pods).await?;
+        let may_act = self.own.expectations.met(key) && !is_being_deleted(&set.metadata);
+        let mine = claim_all(&self.own.client, &*set, &spec.selector, &self.pods).await?;
         let terminating = mine.iter().filter(|pod| pods::is_terminating(pod)).count();
         let active: Vec<_> = mine.into_iter().filter(|pod| pods::is_active(pod)).collect();
         let acted = if may_act { self.scale(key, &set, &active).await } else { Ok(()) };
@@ -171,12 +114,31 @@ impl ReplicaSets {
         let wanted = set.spec.replicas.unwrap_or(1);
         let wanted = usize::try_from(wanted).unwrap_or_default();
         if active.len() < wanted {
-            self.create(key, set, (wanted - active.len()).min(BURST)).await
+            let template = set.spec.template.clone().unwrap_or_default();
+            let pod = pods::from_template(set, controller_reference(set), &template);
+            let count = (wanted - active.len()).min(BURST);
+            self.own.create(key, set, vec![pod; count]).await
         } else if active.len() > wanted {
-            self.delete(key, set, active, (active.len() - wanted).min(BURST)).await
+            let count = (active.len() - wanted).min(BURST);
+            let victims = ranking::victims(active, &self.related(set), count);
+            self.own.delete(key, set, &victims).await
         } else {
             Ok(())
         }
+    }
+
+    /// The pods of all ReplicaSets of the same owner: a pod is better taken from a node that has
+    /// several of them, whichever set made them.
+    fn related(&self, set: &ReplicaSet) -> Vec<Arc<Pod>> {
+        let uid = set.metadata.uid.clone().unwrap_or_default();
+        let uids: Vec<_> = match controller_of(&set.metadata) {
+            Some(owner) => {
+                let siblings = self.sets.controlled_by(&owner.uid);
+                siblings.iter().filter_map(|s| s.metadata.uid.clone()).collect()
+            }
+            None => vec![uid],
+        };
+        uids.iter().flat_map(|uid| self.pods.controlled_by(uid)).collect()
     }
 
     async fn write_status(
@@ -190,7 +152,7 @@ impl ReplicaSets {
             "status": status,
         });
         let namespace = meta.namespace.as_deref().unwrap_or_default();
-        let api = Api::<ReplicaSet>::namespaced(self.client.clone(), namespace);
+        let api = Api::<ReplicaSet>::namespaced(self.own.client.clone(), namespace);
         let name = meta.name.as_deref().unwrap_or_default();
         match api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await {
             Err(error) if !is_not_found(&error) => Err(error),
