@@ -92,24 +92,44 @@ fn whole_float(value: &mut Value) {
 }
 
 fn bytes(value: &mut Value) -> Outcome {
-    let Value::String(text) = value else { return Err(Mismatch::of(value, None)) };
+    match value {
+        Value::String(text) => base64_text(text),
+        Value::Array(items) => {
+            let bytes: Result<Vec<u8>, Mismatch> = items.iter().map(byte).collect();
+            *value = Value::String(STANDARD.encode(bytes?));
+            Ok(())
+        }
+        other => Err(Mismatch::of(other, None)),
+    }
+}
+
+/// Compat: Go also takes a list of numbers for bytes.
+fn byte(value: &Value) -> Result<u8, Mismatch> {
+    match value {
+        Value::Null => Ok(0),
+        Value::Number(number) => {
+            let byte = number.as_u64().and_then(|number| u8::try_from(number).ok());
+            byte.ok_or_else(|| Mismatch::found(format!("number {number}"), Some("uint8")))
+        }
+        other => Err(Mismatch::of(other, Some("uint8"))),
+    }
+}
+
+fn base64_text(text: &mut String) -> Outcome {
     // Compat: Go's decoder skips line ends within the text.
     if text.contains(['\r', '\n']) {
         text.retain(|letter| letter != '\r' && letter != '\n');
     }
-    match STANDARD.decode(text.as_bytes()) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let at = match error {
-                base64::DecodeError::InvalidByte(at, _)
-                | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-                base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => {
-                    text.len()
-                }
-            };
-            Err(Mismatch::Whole(format!("illegal base64 data at input byte {at}")))
+    let Err(error) = STANDARD.decode(text.as_bytes()) else { return Ok(()) };
+    let at = match error {
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => {
+            at
         }
-    }
+        // Compat: Go points at the last group of four, or behind it when that is padded.
+        _ if text.ends_with('=') => text.len(),
+        _ => text.len() / 4 * 4,
+    };
+    Err(Mismatch::Whole(format!("illegal base64 data at input byte {at}")))
 }
 
 fn text(value: &Value) -> Result<&str, Mismatch> {

@@ -168,9 +168,22 @@ fn a_value_of_the_wrong_type_is_refused_in_the_words_of_go() {
 }
 
 #[test]
+fn bytes_may_be_a_list_of_numbers() {
+    let left =
+        normalized("", "ConfigMap", json!({"binaryData": {"a": [72, 105, null], "b": "YQ=="}}));
+    assert_eq!(left.expect("a config map")["binaryData"], json!({"a": "SGkA", "b": "YQ=="}));
+}
+
+#[test]
 fn wrong_bytes_are_refused_in_the_words_of_go() {
     for (data, message) in [
         (json!({"a": "%%"}), "illegal base64 data at input byte 0"),
+        (json!({"a": "YWJjZ"}), "illegal base64 data at input byte 4"),
+        (json!({"a": "YQ="}), "illegal base64 data at input byte 3"),
+        (
+            json!({"a": [300]}),
+            "json: cannot unmarshal number 300 into Go struct field ConfigMap.binaryData of type uint8",
+        ),
         (
             json!({"a": 5}),
             "json: cannot unmarshal number into Go struct field ConfigMap.binaryData of type []uint8",
