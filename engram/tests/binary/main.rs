@@ -3,4 +3,5 @@
 mod dev;
 mod quorum;
 mod server;
+mod storage;
 mod support;

@@ -12,7 +12,7 @@ use crate::support::{PATIENCE, Process, free_ports};
 /// A stopped leader is gone within this.
 const END_WITHIN: Duration = Duration::from_millis(1500);
 
-async fn quorum(folder: &Path, size: usize) -> Vec<Process> {
+pub(crate) async fn quorum(folder: &Path, size: usize) -> Vec<Process> {
     let ports: Vec<u16> = (0..size).map(|_| free_ports()).collect();
     let names = ports.iter().enumerate();
     let cluster: Vec<String> =
@@ -26,7 +26,7 @@ async fn quorum(folder: &Path, size: usize) -> Vec<Process> {
 }
 
 /// Where the member that leads is.
-async fn leader(members: &[Process]) -> usize {
+pub(crate) async fn leader(members: &[Process]) -> usize {
     let began = Instant::now();
     let mut pause = tokio::time::interval(Duration::from_millis(20));
     while began.elapsed() < PATIENCE {

@@ -55,7 +55,7 @@ async fn read_all(shared: &Shared) -> Result<(Snapshot, Revision), StorageError>
 
 fn read(shared: &Shared, stored: &Stored) -> Option<Arc<Object>> {
     let read = Object::read(&shared.shape, stored);
-    read.inspect_err(|error| report(error)).ok()
+    read.inspect_err(report).ok()
 }
 
 /// A value that no API server can have written: somebody has to look at it.

@@ -149,6 +149,12 @@ impl Cache {
         self.shared.passed()
     }
 
+    /// How many objects are cached.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.shared.look(|state| state.snapshot.len())
+    }
+
     /// Whether the cache has been filled.
     #[must_use]
     pub fn is_ready(&self) -> bool {
