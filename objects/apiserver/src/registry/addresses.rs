@@ -18,6 +18,7 @@ use serde_json::json;
 use super::object;
 use super::refusals;
 use super::row::Resource;
+use super::service_type::{self, wants_address, wants_health_port, wants_ports};
 use super::serving::Registry;
 use crate::status::{FieldErrors, FieldPath, Status};
 use crate::storage::{Revision, Written};
@@ -115,22 +116,6 @@ impl Held {
     }
 }
 
-fn kind_of(service: &Value) -> &str {
-    service["spec"]["type"].as_str().unwrap_or("ClusterIP")
-}
-
-fn wants_address(service: &Value) -> bool {
-    kind_of(service) != "ExternalName" && service["spec"]["clusterIP"] != "None"
-}
-
-fn wants_ports(service: &Value) -> bool {
-    match kind_of(service) {
-        "NodePort" => true,
-        "LoadBalancer" => service["spec"]["allocateLoadBalancerNodePorts"] != false,
-        _ => false,
-    }
-}
-
 impl Registry {
     /// Gives a service what it asks for and does not have.
     ///
@@ -143,12 +128,14 @@ impl Registry {
         old: Option<&Value>,
         dry_run: bool,
     ) -> Result<(), Status> {
-        let Some(addresses) = self.addresses().filter(|_| row.rule.takes_addresses) else {
+        if !row.rule.takes_addresses {
             return Ok(());
-        };
-        if let Some(old) = old {
-            keep_held(service, old);
         }
+        match old {
+            Some(old) => service_type::follow(service, old),
+            None => service_type::begin(service),
+        }
+        let Some(addresses) = self.addresses() else { return Ok(()) };
         let had = old.map(Held::of).unwrap_or_default();
         let asked = Held::of(service).without(&had);
         let mut taken = Held::default();
@@ -286,9 +273,8 @@ impl Registry {
             service["spec"]["ports"][at]["nodePort"] = Value::from(port);
             taken.ports.push(port);
         }
-        let local = service["spec"]["externalTrafficPolicy"] == "Local";
         let health = service["spec"]["healthCheckNodePort"].as_u64().unwrap_or(0);
-        if kind_of(service) == "LoadBalancer" && local && health == 0 {
+        if wants_health_port(service) && health == 0 {
             let port = self.take_any_port(row, dry_run).await?;
             service["spec"]["healthCheckNodePort"] = Value::from(port);
             taken.ports.push(port);
@@ -432,39 +418,6 @@ impl Registry {
             deleted.map_err(|error| refusals::of_storage(row, "delete", &error))?;
         }
         Ok(())
-    }
-}
-
-/// A service that asks for nothing keeps what it had.
-fn keep_held(service: &mut Value, old: &Value) {
-    let empty = |value: &Value| value.as_str().unwrap_or_default().is_empty();
-    if wants_address(service) && wants_address(old) && empty(&service["spec"]["clusterIP"]) {
-        for field in ["clusterIP", "clusterIPs"] {
-            service["spec"][field] = old["spec"][field].clone();
-        }
-    }
-    if !wants_ports(service) || !wants_ports(old) {
-        return;
-    }
-    let before = old["spec"]["ports"].as_array().cloned().unwrap_or_default();
-    let taken: Vec<Value> = service["spec"]["ports"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|port| port["nodePort"].clone())
-        .collect();
-    for port in service["spec"]["ports"].as_array_mut().into_iter().flatten() {
-        if port["nodePort"].as_u64().unwrap_or(0) != 0 {
-            continue;
-        }
-        let same =
-            before.iter().find(|b| b["port"] == port["port"] && b["protocol"] == port["protocol"]);
-        if let Some(number) = same.map(|b| b["nodePort"].clone())
-            && number.as_u64().unwrap_or(0) != 0
-            && !taken.contains(&number)
-        {
-            port["nodePort"] = number;
-        }
     }
 }
 

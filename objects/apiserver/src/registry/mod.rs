@@ -30,6 +30,7 @@ mod rules;
 mod scale;
 mod seams;
 mod selectable;
+mod service_type;
 mod serving;
 mod state;
 mod strict;

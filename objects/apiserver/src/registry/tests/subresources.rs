@@ -151,3 +151,28 @@ async fn a_refused_service_leaves_nothing_taken() {
     let addresses = api.names("networking.k8s.io/ipaddresses", ListOptions::default()).await;
     assert_eq!(addresses.expect("a list").len(), 1);
 }
+
+#[tokio::test]
+async fn what_a_type_has_no_use_for_goes_with_the_type() {
+    let api = Api::new().await;
+    let mut object = service("a", "LoadBalancer");
+    object["spec"]["externalTrafficPolicy"] = json!("Local");
+    let made = api.create("services", object).await.expect("it is created");
+    let health = made["spec"]["healthCheckNodePort"].as_u64().expect("a port");
+    assert!((30_000..=32_767).contains(&health));
+    assert_eq!(made["spec"]["allocateLoadBalancerNodePorts"], true);
+    let plain = api.merge("services a", json!({"spec": {"type": "ClusterIP"}})).await;
+    let plain = plain.expect("it is changed");
+    assert_eq!(plain["spec"]["clusterIP"], made["spec"]["clusterIP"]);
+    for gone in ["healthCheckNodePort", "allocateLoadBalancerNodePorts", "externalTrafficPolicy"] {
+        assert_eq!(plain["spec"][gone], Value::Null, "{gone}");
+    }
+    assert_eq!(plain["spec"]["ports"][0]["nodePort"], Value::Null);
+    let alias = json!({"spec": {"type": "ExternalName", "externalName": "foo.bar"}});
+    let alias = api.merge("services a", alias).await.expect("it is changed");
+    for gone in ["clusterIP", "clusterIPs", "ipFamilies", "internalTrafficPolicy"] {
+        assert_eq!(alias["spec"][gone], Value::Null, "{gone}");
+    }
+    let left = api.names("networking.k8s.io/ipaddresses", ListOptions::default()).await;
+    assert!(left.expect("a list").is_empty());
+}
