@@ -7,6 +7,7 @@
 
 mod cluster;
 mod collection;
+mod nodes;
 mod rollouts;
 mod world;
 
@@ -14,7 +15,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use cluster::Cluster;
-use engram_controllers::{Controller, Options, run};
+use engram_controllers::{Options, run};
 use tokio_util::sync::CancellationToken;
 use world::World;
 
@@ -41,6 +42,9 @@ const SCENARIOS: &[Scenario] = &scenarios![
     collection::an_owner_of_another_namespace_does_not_hold,
     collection::a_cycle_of_owners_is_deleted_in_the_foreground,
     collection::a_deleted_namespace_is_emptied_and_waits_for_finalizers,
+    nodes::a_pod_is_placed_runs_and_is_gone_when_deleted,
+    nodes::a_pod_ends_as_its_command_says,
+    nodes::a_pod_that_fits_nowhere_says_why_and_is_placed_when_it_fits,
 ];
 
 #[test]
@@ -62,13 +66,7 @@ fn what_is_declared_comes_true_on_the_real_kube_apiserver() {
 async fn drive(cluster: &Cluster) {
     let client = cluster.ready().await;
     let shutdown = CancellationToken::new();
-    let mut options = Options::default();
-    options.controllers.remove(&Controller::Scheduler);
-    options.controllers.remove(&Controller::SimulatedNodes);
-    options.controllers.remove(&Controller::NodeLifecycle);
-    options.controllers.remove(&Controller::PodGarbageCollector);
-    let controllers = tokio::spawn(run(client.clone(), options, shutdown.clone()));
-    let kubelet = tokio::spawn(world::stand_in_for_nodes(client.clone(), shutdown.clone()));
+    let controllers = tokio::spawn(run(client.clone(), Options::default(), shutdown.clone()));
     let started: Vec<_> = SCENARIOS
         .iter()
         .map(|(name, scenario)| {
@@ -85,6 +83,5 @@ async fn drive(cluster: &Cluster) {
     }
     shutdown.cancel();
     controllers.await.expect("the controllers end at shutdown");
-    kubelet.await.expect("the stand-in ends at shutdown");
     assert!(failed.is_empty(), "failed: {failed:?} (see above)");
 }

@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engram_controllers::ownership::is_being_deleted;
 use engram_controllers::pods::{is_active, is_ready};
 use engram_controllers::reflector::{Update, follow};
 use k8s_openapi::NamespaceResourceScope;
@@ -196,31 +195,4 @@ impl PodWatch {
 /// Pods that serve and are not on their way out.
 pub(crate) fn serving(pods: &[Pod]) -> usize {
     pods.iter().filter(|pod| is_ready(pod) && is_active(pod)).count()
-}
-
-/// What nodes would do: every pod runs and is ready a moment after it was seen.
-pub(crate) async fn stand_in_for_nodes(client: Client, shutdown: CancellationToken) {
-    let api = Api::<Pod>::all(client.clone());
-    follow(api, WatchParams::default(), shutdown, move |update| {
-        let pods = match update {
-            Update::Restarted(pods) => pods,
-            Update::Applied(pod) => vec![pod],
-            Update::Deleted(_) => Vec::new(),
-        };
-        for pod in pods {
-            if !is_ready(&pod) && !is_being_deleted(&pod.metadata) {
-                tokio::spawn(make_ready(client.clone(), pod));
-            }
-        }
-    })
-    .await;
-}
-
-async fn make_ready(client: Client, pod: Pod) {
-    let now = jiff::Timestamp::now().to_string();
-    let ready = json!({"type": "Ready", "status": "True", "lastTransitionTime": now});
-    let patch = Patch::Strategic(json!({"status": {"phase": "Running", "conditions": [ready]}}));
-    let api = Api::<Pod>::namespaced(client, &pod.namespace().unwrap_or_default());
-    // The pod may be gone by now.
-    let _ = api.patch_status(&pod.name_any(), &PatchParams::default(), &patch).await;
 }
