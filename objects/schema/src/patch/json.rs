@@ -5,7 +5,7 @@
 //! indexes count from the end, and the part of a path before its first slash is passed over.
 
 use crate::Value;
-use crate::decode::{quoted, type_name};
+use crate::decode::{Limits, quoted, type_name};
 
 use super::{JSON_PATCH_COPY_BYTES_MAX, PatchError};
 
@@ -119,7 +119,24 @@ fn done(
     }
 }
 
+/// A document must never be deeper than one that is read: copies of a value into itself would
+/// double its depth with each operation, and a deep document cannot even be dropped.
+fn check_depth(path: &str, value: &Value) -> Result<(), String> {
+    let depth = path.bytes().filter(|byte| *byte == b'/').count() + depth(value);
+    let depth_max = Limits::default().depth_max;
+    if depth > depth_max { Err(format!("exceeded max depth of {depth_max}")) } else { Ok(()) }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(object) => 1 + object.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn add(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    check_depth(path, &value)?;
     match place(document, path)? {
         (Value::Object(object), key) => {
             object.insert(key, value);
@@ -146,6 +163,7 @@ fn remove(document: &mut Value, path: &str) -> Result<Value, String> {
 }
 
 fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    check_depth(path, &value)?;
     if path.is_empty() {
         if !(value.is_object() || value.is_array()) {
             return Err("a document must be an object or a list".to_owned());
