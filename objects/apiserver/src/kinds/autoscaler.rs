@@ -206,7 +206,7 @@ fn scaling_rules(rules: &At, errors: &mut FieldErrors) {
     let select = rules.at("selectPolicy");
     checks::optional_one_of(&select, errors, &["Disabled", "Max", "Min"]);
     let policies = rules.at("policies");
-    if policies.len() == 0 {
+    if policies.is_empty() {
         policies.required(errors, "must specify at least one Policy");
     }
     for policy in policies.items() {

@@ -144,10 +144,10 @@ pub(crate) fn label_selector(at: &At, errors: &mut FieldErrors) {
     for expression in at.at("matchExpressions").items() {
         let values = expression.at("values");
         match expression.text_of("operator") {
-            "In" | "NotIn" if values.len() == 0 => {
+            "In" | "NotIn" if values.is_empty() => {
                 values.required(errors, "must be specified when `operator` is 'In' or 'NotIn'");
             }
-            "Exists" | "DoesNotExist" if values.len() > 0 => values.forbidden(
+            "Exists" | "DoesNotExist" if !values.is_empty() => values.forbidden(
                 errors,
                 "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
             ),

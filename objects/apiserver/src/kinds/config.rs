@@ -88,7 +88,7 @@ fn locked(new: &At, old: &At, fields: &[&str], errors: &mut FieldErrors) {
     }
     for field in fields {
         let (now, was) = (new.at(field), old.at(field));
-        if now.value != was.value && (now.len() > 0 || was.len() > 0) {
+        if now.value != was.value && (!now.is_empty() || !was.is_empty()) {
             now.forbidden(errors, WORDS);
         }
     }
@@ -140,9 +140,7 @@ fn secret(secret: &At, errors: &mut FieldErrors) {
             need(&["username", "password"], errors);
         }
         "kubernetes.io/ssh-auth" => {
-            if data.key("ssh-privatekey").is_empty() {
-                data.key("ssh-privatekey").required(errors, "");
-            }
+            checks::required(&data.key("ssh-privatekey"), errors);
         }
         "kubernetes.io/tls" => need(&["tls.crt", "tls.key"], errors),
         _ => {}

@@ -127,7 +127,7 @@ fn slice_endpoints(endpoints: &At, kind: &str, errors: &mut FieldErrors) {
         if endpoint.has("hostname") {
             checks::format(&endpoint.at("hostname"), errors, formats::dns_label);
         }
-        if addresses.len() == 0 {
+        if addresses.is_empty() {
             addresses.required(errors, "");
         } else if addresses.len() > 100 {
             addresses.too_many(errors, 100);

@@ -216,17 +216,6 @@ pub(crate) fn environment_name(text: &str) -> Faults {
     faults
 }
 
-/// A C identifier.
-pub(crate) fn c_identifier(text: &str) -> Faults {
-    const WORDS: &str = "a valid C identifier must start with alphabetic character or '_', \
-        followed by a string of alphanumeric characters or '_'";
-    let fits = !text.is_empty()
-        && !text.as_bytes()[0].is_ascii_digit()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let examples = ["my_name", "MY_NAME", "MyName"];
-    if fits { Vec::new() } else { vec![mismatch(WORDS, "[A-Za-z_][A-Za-z0-9_]*", &examples)] }
-}
-
 /// A key of a ConfigMap or Secret: what can be a file name.
 pub(crate) fn config_key(text: &str) -> Faults {
     const WORDS: &str =

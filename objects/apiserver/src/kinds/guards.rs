@@ -198,11 +198,11 @@ fn scope_selector(selector: &At, errors: &mut FieldErrors) {
         }
         let values = expression.at("values");
         match operator.text() {
-            "In" | "NotIn" if values.len() == 0 => list.at("values").required(
+            "In" | "NotIn" if values.is_empty() => list.at("values").required(
                 errors,
                 "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
             ),
-            "Exists" | "DoesNotExist" if values.len() > 0 => {
+            "Exists" | "DoesNotExist" if !values.is_empty() => {
                 let words = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for \
                     scope selector";
                 list.at("values").with(values.value).invalid(errors, words);
@@ -256,7 +256,7 @@ fn limit_names(limit: &At, kind: &str, errors: &mut FieldErrors) {
     for field in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
         let amounts = limit.at(field);
         if kind == "Pod" && field.starts_with("default") {
-            if amounts.len() > 0 {
+            if !amounts.is_empty() {
                 amounts.forbidden(errors, "may not be specified when `type` is 'Pod'");
             }
             continue;

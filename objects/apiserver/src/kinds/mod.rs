@@ -39,6 +39,7 @@ mod quantity;
 mod rbac;
 mod selection;
 mod service;
+mod service_rules;
 mod storage_kinds;
 mod taints;
 mod volumes;

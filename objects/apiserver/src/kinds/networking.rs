@@ -128,7 +128,7 @@ fn policy_peer(peer: &At, errors: &mut FieldErrors) {
 
 fn ingress(spec: &At, errors: &mut FieldErrors) {
     let (rules, fallback) = (spec.at("rules"), spec.at("defaultBackend"));
-    if rules.len() == 0 && !fallback.is_set() {
+    if rules.is_empty() && !fallback.is_set() {
         let words = "either `defaultBackend` or `rules` must be specified";
         let shown =
             if rules.is_set() { BadValue::from(rules.value) } else { BadValue::Raw("null".into()) };
@@ -140,7 +140,7 @@ fn ingress(spec: &At, errors: &mut FieldErrors) {
     for rule in rules.items() {
         host(&rule.at("host"), errors);
         let http = rule.at("http");
-        if http.is_set() && http.at("paths").len() == 0 {
+        if http.is_set() && http.at("paths").is_empty() {
             http.at("paths").required(errors, "");
         }
         for path in http.at("paths").items() {

@@ -60,6 +60,24 @@ fn without_config(node: &mut Value) {
     edit::with(node, "status", |status| edit::remove(status, "config"));
 }
 
+/// What is said of labels of nodes that have newer names.
+pub(crate) fn replaced_label(label: &str) -> Option<&'static str> {
+    Some(match label {
+        "beta.kubernetes.io/arch" => "deprecated since v1.14; use \"kubernetes.io/arch\" instead",
+        "beta.kubernetes.io/os" => "deprecated since v1.14; use \"kubernetes.io/os\" instead",
+        "failure-domain.beta.kubernetes.io/region" => {
+            "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead"
+        }
+        "failure-domain.beta.kubernetes.io/zone" => {
+            "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead"
+        }
+        "beta.kubernetes.io/instance-type" => {
+            "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"
+        }
+        _ => return None,
+    })
+}
+
 fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
     let mut warnings = Vec::new();
     let newly = |path: &str| {
@@ -115,7 +133,7 @@ fn update(new: &At, old: &At, errors: &mut FieldErrors) {
         }
     }
     let (networks, was) = (new.at("spec.podCIDRs"), old.at("spec.podCIDRs"));
-    if was.len() > 0 && networks.value != was.value {
+    if !was.is_empty() && networks.value != was.value {
         networks.forbidden(errors, "node updates may not change podCIDR except from \"\" to valid");
     }
     taints::validate(&new.at("metadata.taints").with(new.at("spec.taints").value), errors);

@@ -51,11 +51,6 @@ impl Quantity {
     pub(crate) fn is_whole(self) -> bool {
         self.0 % ONE == 0
     }
-
-    /// Whether it is a whole number of thousandths.
-    pub(crate) fn is_whole_milli(self) -> bool {
-        self.0 % (ONE / 1000) == 0
-    }
 }
 
 /// What a suffix multiplies by: a power of two or a power of ten.
@@ -139,7 +134,7 @@ mod tests {
         assert!(parse("100m") < parse("1"));
         assert!(parse("1Gi") > parse("1G"));
         assert!(parse("-1m").is_negative());
-        assert!(!parse("1500m").is_whole() && parse("1500m").is_whole_milli());
+        assert!(!parse("1500m").is_whole() && parse("2000m").is_whole());
         assert!(parse("9e400") > parse("1Ei"), "beyond all is saturated");
     }
 }

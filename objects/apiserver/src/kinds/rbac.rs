@@ -68,7 +68,7 @@ fn rules(role: &At, namespaced: bool, errors: &mut FieldErrors) {
     for rule in list.items() {
         let urls = rule.at("nonResourceURLs");
         let (groups, resources) = (rule.at("apiGroups"), rule.at("resources"));
-        if urls.len() > 0 {
+        if !urls.is_empty() {
             if namespaced {
                 urls.invalid(errors, "namespaced rules cannot apply to non-resource URLs");
             }
@@ -79,16 +79,16 @@ fn rules(role: &At, namespaced: bool, errors: &mut FieldErrors) {
                 );
             }
         } else {
-            if groups.len() == 0 {
+            if groups.is_empty() {
                 groups.required(errors, "resource rules must supply at least one api group");
             }
-            if resources.len() == 0 {
+            if resources.is_empty() {
                 resources.required(errors, "resource rules must supply at least one resource");
             }
         }
     }
     for rule in list.items() {
-        if rule.at("verbs").len() == 0 {
+        if rule.at("verbs").is_empty() {
             rule.at("verbs").required(errors, "");
         }
     }
@@ -97,7 +97,7 @@ fn rules(role: &At, namespaced: bool, errors: &mut FieldErrors) {
 fn cluster_role(role: &At, errors: &mut FieldErrors) {
     let aggregation = role.at("aggregationRule");
     let selectors = aggregation.at("clusterRoleSelectors");
-    if aggregation.is_set() && selectors.len() == 0 {
+    if aggregation.is_set() && selectors.is_empty() {
         let words = "at least one clusterRoleSelector required if aggregationRule is non-nil";
         selectors.required(errors, words);
     }

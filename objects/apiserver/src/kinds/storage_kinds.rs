@@ -168,11 +168,11 @@ const SOURCES: [&str; 20] = [
 
 fn volume(spec: &At, errors: &mut FieldErrors) {
     let (modes, capacity) = (spec.at("accessModes"), spec.at("capacity"));
-    if modes.len() == 0 {
+    if modes.is_empty() {
         modes.required(errors, "");
     }
     volumes::access_modes(&modes, errors);
-    if capacity.len() == 0 {
+    if capacity.is_empty() {
         capacity.required(errors, "");
     }
     if capacity.len() != 1 || !capacity.key("storage").is_set() {

@@ -356,7 +356,7 @@ pub(crate) fn access_modes(modes: &At, errors: &mut FieldErrors) {
 /// What a claim asks for.
 pub(crate) fn validate_claim_spec(spec: &At, errors: &mut FieldErrors) {
     let modes = spec.at("accessModes");
-    if modes.len() == 0 {
+    if modes.is_empty() {
         modes.required(errors, "at least 1 access mode is required");
     }
     checks::label_selector(&spec.at("selector"), errors);

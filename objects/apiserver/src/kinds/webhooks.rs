@@ -42,7 +42,7 @@ fn webhooks(object: &At, errors: &mut FieldErrors) {
     for webhook in list.items() {
         qualified(&webhook.at("name"), errors);
         let versions = webhook.at("admissionReviewVersions");
-        if versions.len() == 0 {
+        if versions.is_empty() {
             let words = "must specify one of v1, v1beta1";
             versions.required(errors, words);
         } else if !versions.items().any(|it| matches!(it.text(), "v1" | "v1beta1")) {
@@ -88,7 +88,7 @@ fn qualified(name: &At, errors: &mut FieldErrors) {
 fn rule(rule: &At, errors: &mut FieldErrors) {
     const OPERATIONS: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
     let operations = rule.at("operations");
-    if operations.len() == 0 {
+    if operations.is_empty() {
         operations.required(errors, "");
     }
     if operations.len() > 1 && operations.items().any(|it| it.text() == "*") {
@@ -100,7 +100,7 @@ fn rule(rule: &At, errors: &mut FieldErrors) {
     }
     for field in ["apiGroups", "apiVersions", "resources"] {
         let list = rule.at(field);
-        if list.len() == 0 {
+        if list.is_empty() {
             list.required(errors, "");
         }
     }

@@ -3,7 +3,7 @@
 use super::{job, schedule};
 use crate::kinds::at::At;
 use crate::kinds::edit::{self, fill, fill_zero, make};
-use crate::kinds::{GENERIC, Hooks, NameRule, checks, formats, pod};
+use crate::kinds::{GENERIC, Hooks, NameRule, checks, pod};
 use crate::status::FieldErrors;
 use schema::Value;
 
@@ -31,16 +31,7 @@ fn default(object: &mut Value) {
 }
 
 fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let name = edit::text(new, "metadata.name");
-    let faults = formats::dns_label(name);
-    if old.is_none() && !faults.is_empty() {
-        warnings.push(format!(
-            "metadata.name: this is used in Pod names and hostnames, which can result in \
-             surprising behavior; a DNS label is recommended: [{}]",
-            faults.join(" ")
-        ));
-    }
+    let mut warnings = if old.is_none() { pod::pod_name_warnings(new) } else { Vec::new() };
     if edit::text(new, "spec.schedule").contains("TZ") {
         warnings.push(
             "spec.schedule: cannot use TZ or CRON_TZ in schedule, use timeZone field instead"

@@ -272,7 +272,7 @@ fn failure_policy(spec: &At, errors: &mut FieldErrors) {
             }
             _ => checks::one_of(&action, errors, &ACTIONS),
         }
-        let both = match (rule.has("onExitCodes"), rule.at("onPodConditions").len() > 0) {
+        let both = match (rule.has("onExitCodes"), !rule.at("onPodConditions").is_empty()) {
             (true, true) => "specifying both OnExitCodes and OnPodConditions is not supported",
             (false, false) => "specifying one of OnExitCodes and OnPodConditions is required",
             _ => continue,
@@ -379,9 +379,8 @@ fn status(new: &At, old: &At, errors: &mut FieldErrors) {
     }
     for (kind, needs) in [("Failed", "FailureTarget"), ("Complete", "SuccessCriteriaMet")] {
         if is(&status, kind) && !is(&status, needs) {
-            let word = if kind == "Failed" { "true" } else { "true" };
             let words =
-                format!("cannot set {kind}=True condition without the {needs}={word} condition");
+                format!("cannot set {kind}=True condition without the {needs}=true condition");
             conditions.invalid_as(errors, BadValue::Omitted, words);
         }
     }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 /// The containers that make the pod; there is at least one.
 pub(super) fn regular(list: &At, context: &Context, errors: &mut FieldErrors) {
-    if list.len() == 0 {
+    if list.is_empty() {
         return list.required(errors, "");
     }
     let mut names = HashSet::new();
@@ -170,10 +170,10 @@ fn restart_policy(container: &At, before: bool, errors: &mut FieldErrors) {
     let rules = container.at("restartPolicyRules");
     if policy.is_set() {
         checks::one_of(&policy, errors, &["Always", "Never", "OnFailure"]);
-    } else if rules.len() > 0 {
+    } else if !rules.is_empty() {
         policy.required(errors, "must specify restartPolicy when restart rules are used");
     }
-    if before && policy.text() == "Always" && rules.len() > 0 {
+    if before && policy.text() == "Always" && !rules.is_empty() {
         let words = "restartPolicyRules are not allowed for init containers with restart policy \
             Always";
         rules.forbidden(errors, words);

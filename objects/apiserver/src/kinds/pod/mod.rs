@@ -21,7 +21,8 @@ mod update;
 mod warnings;
 
 pub(crate) use warnings::{
-    named_template as named_template_warnings, template as template_warnings,
+    named_template as named_template_warnings, pod_name as pod_name_warnings,
+    template as template_warnings,
 };
 
 pub(crate) use defaults::template as default_template;
@@ -78,10 +79,10 @@ fn whole(pod: &At, errors: &mut FieldErrors) {
 fn create(pod: &At, errors: &mut FieldErrors) {
     whole(pod, errors);
     let spec = pod.at("spec");
-    if spec.at("ephemeralContainers").len() > 0 {
+    if !spec.at("ephemeralContainers").is_empty() {
         spec.at("ephemeralContainers").forbidden(errors, "cannot be set on create");
     }
-    if !spec.text_of("nodeName").is_empty() && spec.at("schedulingGates").len() > 0 {
+    if !spec.text_of("nodeName").is_empty() && !spec.at("schedulingGates").is_empty() {
         let words = "cannot be set until all schedulingGates have been cleared";
         spec.at("nodeName").forbidden(errors, words);
     }

@@ -39,7 +39,7 @@ fn weight(at: &At, errors: &mut FieldErrors) {
 /// Terms that select nodes; one must hold.
 pub(in crate::kinds) fn node_selector(selector: &At, errors: &mut FieldErrors) {
     let terms = selector.at("nodeSelectorTerms");
-    if terms.len() == 0 {
+    if terms.is_empty() {
         return terms.required(errors, "must have at least one node selector term");
     }
     for term in terms.items() {
@@ -75,10 +75,10 @@ fn node_term(term: &At, check_values: bool, errors: &mut FieldErrors) {
 fn node_requirement(requirement: &At, check_values: bool, errors: &mut FieldErrors) {
     let (values, operator) = (requirement.at("values"), requirement.at("operator"));
     match operator.text() {
-        "In" | "NotIn" if values.len() == 0 => {
+        "In" | "NotIn" if values.is_empty() => {
             values.required(errors, "must be specified when `operator` is 'In' or 'NotIn'");
         }
-        "Exists" | "DoesNotExist" if values.len() > 0 => values.forbidden(
+        "Exists" | "DoesNotExist" if !values.is_empty() => values.forbidden(
             errors,
             "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
         ),
@@ -113,7 +113,7 @@ fn match_label_keys(term: &At, errors: &mut FieldErrors) {
     let selects = term.has("labelSelector");
     for name in ["matchLabelKeys", "mismatchLabelKeys"] {
         let keys = term.at(name);
-        if keys.len() > 0 && !selects {
+        if !keys.is_empty() && !selects {
             keys.forbidden(errors, "must not be specified when labelSelector is not set");
         }
         for key in keys.items() {

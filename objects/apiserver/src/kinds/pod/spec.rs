@@ -123,7 +123,7 @@ fn dns_config(spec: &At, errors: &mut FieldErrors) {
         if !config.is_set() {
             return config.required(errors, "must provide `dnsConfig` when `dnsPolicy` is None");
         }
-        if servers.len() == 0 {
+        if servers.is_empty() {
             let words = "must provide at least one DNS nameserver when `dnsPolicy` is None";
             return servers.required(errors, words);
         }

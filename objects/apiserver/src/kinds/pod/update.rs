@@ -163,9 +163,9 @@ fn addresses(status: &At, errors: &mut FieldErrors) {
     }
     let (single, first) = (status.text_of("podIP"), list.index(0));
     let first = first.at("ip");
-    if single.is_empty() != (list.len() == 0) {
+    if single.is_empty() != (list.is_empty()) {
         list.invalid(errors, "podIP and podIPs must either both be set or both be unset");
-    } else if list.len() > 0 && first.text() != single {
+    } else if !list.is_empty() && first.text() != single {
         first.invalid(errors, "must be equal to `podIP`");
     }
     let families: Vec<bool> =

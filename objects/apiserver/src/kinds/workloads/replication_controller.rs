@@ -45,7 +45,7 @@ fn default(object: &mut Value) {
 
 fn spec(spec: &At, errors: &mut FieldErrors) {
     let selector = spec.at("selector");
-    if selector.len() == 0 {
+    if selector.is_empty() {
         selector.required(errors, "");
     }
     let template = spec.at("template");
