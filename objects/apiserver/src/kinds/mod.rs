@@ -24,7 +24,7 @@ mod config;
 mod edit;
 mod endpoints;
 mod event;
-mod formats;
+pub(crate) mod formats;
 #[cfg(test)]
 mod golden;
 mod guards;

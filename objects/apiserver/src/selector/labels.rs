@@ -10,8 +10,8 @@ use schema::decode::quoted;
 use serde_json::Value;
 
 use super::lexer::{Token, Word, words};
-use super::names::{label_key_errors, label_value_errors};
 use super::{Lookup, SelectorError};
+use crate::kinds::formats;
 
 /// Requirements on labels, all of which must hold. The default selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl Requirement {
         check_key("key", key)?;
         let mut errors = operator.value_errors(&values);
         for (i, value) in values.iter().enumerate() {
-            let wrong = label_value_errors(value);
+            let wrong = formats::label_value(value);
             if !wrong.is_empty() {
                 errors.push(invalid(&format!("values[{i}][{key}]"), value, &wrong.join("; ")));
             }
@@ -247,7 +247,7 @@ impl Operator {
 }
 
 fn check_key(path: &str, key: &str) -> Result<(), SelectorError> {
-    let wrong = label_key_errors(key);
+    let wrong = formats::qualified_name(key);
     if wrong.is_empty() {
         return Ok(());
     }

@@ -7,14 +7,12 @@
 mod fields;
 mod labels;
 mod lexer;
-mod names;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 pub use fields::{FieldLabels, FieldSelector, FieldTerm, UnknownFieldWords};
 pub use labels::{LabelSelector, Operator, Requirement};
-pub use names::{label_key_errors, label_value_errors};
 
 /// What a list or watch asks for: objects whose labels and selectable fields both match.
 ///

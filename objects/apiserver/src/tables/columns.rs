@@ -11,6 +11,9 @@ use super::{access, cluster, extension, network, pods, storage, workloads};
 /// Reads one cell from an object.
 pub type Cell = fn(&Value, Timestamp) -> Value;
 
+/// Finds the object of a list that is the default one.
+pub type DefaultOf = fn(&[&Value]) -> Option<usize>;
+
 /// One column.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
@@ -89,7 +92,7 @@ pub struct Printer {
     /// The order of a list's rows, where it is not the list's own.
     pub order: Option<fn(&Value, &Value) -> Ordering>,
     /// Which object of a list has ` (default)` after its name.
-    pub default_of: Option<fn(&[&Value]) -> Option<usize>>,
+    pub default_of: Option<DefaultOf>,
     /// What is said of a whole row: `conditions`, if there is anything to say.
     pub conditions: Option<fn(&Value) -> Option<Value>>,
 }

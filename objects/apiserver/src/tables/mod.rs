@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 pub use age::human;
-pub use columns::{Cell, Column, Printer, printer};
+pub use columns::{Cell, Column, DefaultOf, Printer, printer};
 pub use partial::{partial_object, partial_object_list};
 
 /// What a row carries of its object.
