@@ -27,7 +27,7 @@ pub(super) fn of_cache(row: &Resource, verb: &str, error: CacheError) -> Status 
     let text = error.to_string();
     match error {
         CacheError::BadRequest(message) => Status::bad_request(message),
-        CacheError::InvalidResourceVersion { .. } if verb == "get" => Status::unknown(text),
+        CacheError::InvalidResourceVersion { .. } if verb != "list" => Status::unknown(text),
         CacheError::InvalidResourceVersion { .. } => {
             Status::bad_request(format!("invalid resource version: {text}"))
         }

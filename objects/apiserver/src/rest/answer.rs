@@ -90,6 +90,13 @@ impl HttpBody for Body {
 /// An answer of any kind.
 pub(crate) type Answer = Response<Body>;
 
+/// An answer without a body.
+pub(crate) fn bare(code: StatusCode) -> Answer {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = code;
+    answer
+}
+
 /// An answer of a media type.
 pub(crate) fn typed(code: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Answer {
     let mut answer = Response::new(body.into());

@@ -92,17 +92,19 @@ pub(crate) fn header(headers: &HeaderMap, name: http::HeaderName) -> &str {
 
 fn refused(refusal: Refusal, offer: Offer) -> Status {
     let mut types = match offer {
+        Offer::Json => "application/json".to_owned(),
         Offer::Watch => format!("{OBJECT_TYPES}, {WATCH_TYPES}"),
         _ => OBJECT_TYPES.to_owned(),
     };
     match refusal {
-        Refusal::UnknownType => {
+        // Compat: another part of the real one answers here.
+        Refusal::UnknownType if offer != Offer::Discovery => {
             let message = format!("406: Not Acceptable\n\nAvailable representations: {types}");
             let mut status = Status::plain(406, Reason::NotAcceptable, message);
             status.details = Some(Box::default());
             status
         }
-        Refusal::UnknownShape => {
+        _ => {
             if offer == Offer::Watch {
                 types = WATCH_TYPES.to_owned();
             }

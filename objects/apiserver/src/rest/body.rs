@@ -96,12 +96,24 @@ pub(crate) fn object(
     .map_err(|error| unrecognized(error.in_body()))?;
     let meta = decode::type_meta(&value).map_err(|error| unrecognized(error.in_body()))?;
     check_kind(schema, wanted, &meta, &refused, &unrecognized)?;
-    findings.extend(typed::unknown_fields(schema, wanted.type_id, &value));
+    let unknown = typed::unknown_fields(schema, wanted.type_id, &value);
+    findings.retain(|finding| !is_within(finding, &unknown));
+    findings.extend(unknown);
     let value = if value.is_null() { Value::Object(Default::default()) } else { value };
     let mut value = typed::normalize(schema, wanted.type_id, value)
         .map_err(|error| refused(wanted.kind, wanted.version, &error))?;
     name_kind(&mut value, wanted);
     Ok(Input { value, findings })
+}
+
+/// Compat: what is in an unknown field is not looked at, whether it is there twice or not.
+fn is_within(finding: &str, unknown: &[String]) -> bool {
+    let Some(path) = finding.strip_prefix("duplicate field \"") else { return false };
+    unknown.iter().filter_map(|text| text.strip_prefix("unknown field \"")).any(|unknown| {
+        let unknown = unknown.trim_end_matches('"');
+        let rest = path.strip_prefix(unknown);
+        rest.is_some_and(|rest| rest.starts_with(['"', '.', '[']))
+    })
 }
 
 fn from_protobuf(
@@ -289,6 +301,12 @@ mod tests {
         for (body, wanted) in table {
             assert_eq!(decoded(body).map(|input| input.value), Err(wanted.to_owned()), "{body}");
         }
+    }
+
+    #[test]
+    fn a_duplicate_in_an_unknown_field_is_not_told() {
+        let input = decoded(r#"{"metadata":{"name":"a"},"bar":2,"bar":3}"#).expect("valid");
+        assert_eq!(input.findings, ["unknown field \"bar\""]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::watch;
 
@@ -18,17 +19,24 @@ pub trait Check: Send + Sync {
     fn is_vital(&self) -> bool;
 }
 
-/// A step of the start: in order once it is done.
+/// A step of the start, or something that is asked now and then: in order once it is done.
 #[derive(Debug)]
 pub struct Step {
     name: &'static str,
+    vital: bool,
     open: watch::Sender<Option<String>>,
 }
 
 impl Step {
     /// A step that is not done yet, and why.
     pub fn new(name: &'static str, why: &str) -> Arc<Self> {
-        Arc::new(Step { name, open: watch::Sender::new(Some(why.to_owned())) })
+        Arc::new(Step { name, vital: false, open: watch::Sender::new(Some(why.to_owned())) })
+    }
+
+    /// The same for something without which the process is of no use.
+    pub fn vital(name: &'static str, why: &str) -> Arc<Self> {
+        let open = watch::Sender::new(Some(why.to_owned()));
+        Arc::new(Step { name, vital: true, open })
     }
 
     /// Done.
@@ -58,7 +66,7 @@ impl Check for Step {
     }
 
     fn is_vital(&self) -> bool {
-        false
+        self.vital
     }
 }
 
@@ -96,6 +104,11 @@ impl Health {
         Health(checks)
     }
 
+    /// What is wrong with one check, if there is such a check and something is.
+    pub(crate) fn fault(&self, name: &str) -> Option<String> {
+        self.0.iter().find(|check| check.name() == name)?.fault()
+    }
+
     /// What keeps the server from being ready.
     pub fn faults(&self) -> Vec<String> {
         let fault = |check: &Arc<dyn Check>| Some(format!("{}: {}", check.name(), check.fault()?));
@@ -130,7 +143,8 @@ impl Health {
 
 fn single(check: &dyn Check) -> Answer {
     match check.fault() {
-        None => answer::text(StatusCode::OK, "ok"),
+        // Compat: without the header that other plain texts have.
+        None => answer::typed(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from("ok")),
         Some(fault) => answer::text(
             StatusCode::INTERNAL_SERVER_ERROR,
             format!("internal server error: {fault}\n"),

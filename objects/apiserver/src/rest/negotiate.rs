@@ -60,6 +60,8 @@ pub(crate) enum Offer {
     Discovery,
     /// Documents that have one shape.
     Documents,
+    /// Documents in JSON alone.
+    Json,
 }
 
 /// Why nothing can be served.
@@ -86,8 +88,8 @@ pub(crate) fn choose(accept: &str, offer: Offer, pretty: Option<bool>) -> Result
     for clause in &clauses {
         let encoding = match clause.media {
             "*/*" | JSON => Encoding::Json,
-            YAML if offer != Offer::Watch => Encoding::Yaml,
-            YAML | PROTOBUF => {
+            YAML if !matches!(offer, Offer::Watch | Offer::Json) => Encoding::Yaml,
+            YAML | PROTOBUF if offer != Offer::Json => {
                 refusal = Refusal::UnknownShape;
                 continue;
             }

@@ -101,7 +101,7 @@ fn aggregated(
 
 fn version(ask: &Ask) -> Result<Answer, Status> {
     only_get(ask)?;
-    let form = ask.form(Offer::Documents)?;
+    let form = ask.form(Offer::Json)?;
     let document = json!({
         "major": "1",
         "minor": "37",
@@ -150,7 +150,7 @@ fn open_api(ask: &Ask, path: &[&str]) -> Result<Answer, Status> {
         return Ok(answer::typed(StatusCode::OK, "application/json", index.bytes));
     }
     let Some(document) = openapi::document(&path.join("/")) else {
-        return Ok(answer::typed(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::new()));
+        return Ok(answer::bare(StatusCode::NOT_FOUND));
     };
     let etag = format!("\"{}\"", document.hash);
     let asked = ask.query.first("hash");

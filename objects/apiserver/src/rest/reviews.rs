@@ -55,14 +55,9 @@ pub(crate) fn answer(
         "localsubjectaccessreviews" if attribute(&spec, "namespace") != namespace => {
             let mut errors = FieldErrors::new();
             let path = FieldPath::new("spec").child("resourceAttributes").child("namespace");
-            let text = format!("must match metadata.namespace: {namespace}");
+            let text = "must match metadata.namespace";
             errors.invalid(&path, attribute(&spec, "namespace"), text);
-            return Err(Status::invalid(
-                "authorization.k8s.io",
-                "LocalSubjectAccessReview",
-                "",
-                errors,
-            ));
+            return refuse(errors).map(|()| review);
         }
         _ => {
             check(&spec)?;
@@ -135,6 +130,20 @@ fn kinds_asked(spec: &Value) -> (bool, bool) {
 }
 
 fn check_self(spec: &Value) -> Result<(), Status> {
+    refuse(attributes(spec))
+}
+
+fn check(spec: &Value) -> Result<(), Status> {
+    let mut errors = attributes(spec);
+    let subject = subject(spec);
+    if subject.name.is_empty() && subject.groups.is_empty() {
+        let text = "at least one of user or group must be specified";
+        errors.invalid(&FieldPath::new("spec").child("user"), "", text);
+    }
+    refuse(errors)
+}
+
+fn attributes(spec: &Value) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let path = FieldPath::new("spec");
     match kinds_asked(spec) {
@@ -145,26 +154,7 @@ fn check_self(spec: &Value) -> Result<(), Status> {
         }
         _ => {}
     }
-    refuse(errors)
-}
-
-fn check(spec: &Value) -> Result<(), Status> {
-    let mut errors = FieldErrors::new();
-    let path = FieldPath::new("spec");
-    match kinds_asked(spec) {
-        (false, false) => errors.invalid(&path.child("resourceAttributes"), Value::Null, ONE_OF),
-        (true, true) => {
-            let value = BadValue::from(&spec["nonResourceAttributes"]);
-            errors.invalid(&path.child("nonResourceAttributes"), value, NOT_BOTH);
-        }
-        _ => {}
-    }
-    let subject = subject(spec);
-    if subject.name.is_empty() && subject.groups.is_empty() {
-        let text = "at least one of user or group must be specified";
-        errors.invalid(&path.child("user"), "", text);
-    }
-    refuse(errors)
+    errors
 }
 
 /// Compat: the refusal names no kind.

@@ -59,7 +59,9 @@ impl Shaper {
                 Ok(self.table(one, &value["metadata"], version, headers))
             }
             Shape::Metadata(version) => Ok(versioned(tables::partial_object(value), version)),
-            Shape::MetadataList(_) => Err(wrong("PartialObjectMetadataList", "not a list")),
+            Shape::MetadataList(_) => {
+                Err(self.wrong("PartialObjectMetadataList", "not a list", ""))
+            }
         }
     }
 
@@ -72,7 +74,7 @@ impl Shaper {
     ) -> Result<Value, Status> {
         match form.shape {
             Shape::Table(version) => Ok(self.table(items, metadata, version, Headers::Shown)),
-            Shape::Metadata(_) => Err(wrong("PartialObjectMetadata", "a list")),
+            Shape::Metadata(_) => Err(self.wrong("PartialObjectMetadata", "a list", "List")),
             Shape::MetadataList(version) => {
                 Ok(versioned(tables::partial_object_list(items, metadata), version))
             }
@@ -105,14 +107,28 @@ impl Shaper {
         let now = jiff::Timestamp::now();
         versioned(tables::table(printer, items, metadata, self.include, headers, now), version)
     }
+
+    /// Compat: the words name the real one's own type.
+    fn wrong(&self, shape: &str, is: &str, suffix: &str) -> Status {
+        let group = self.facts.group.split('.').next().filter(|group| !group.is_empty());
+        let message = format!(
+            "you requested {shape}, but the requested object is {is} (*{}.{}{suffix})",
+            group.unwrap_or("core"),
+            self.facts.kind
+        );
+        Status::plain(406, Reason::NotAcceptable, message)
+    }
 }
 
+/// The document, and the objects in its rows, in a version of `meta.k8s.io`.
 fn versioned(mut document: Value, version: &'static str) -> Value {
     document["apiVersion"] = version.into();
+    let rows = document.get_mut("rows").and_then(Value::as_array_mut);
+    for row in rows.into_iter().flatten() {
+        let object = &mut row["object"];
+        if object["kind"] == "PartialObjectMetadata" {
+            object["apiVersion"] = version.into();
+        }
+    }
     document
-}
-
-fn wrong(shape: &str, is: &str) -> Status {
-    let message = format!("you requested {shape}, but the requested object is {is}");
-    Status::plain(406, Reason::NotAcceptable, message)
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{USER_AGENT, WARNING};
 use http::{Method, StatusCode};
-use schema::Value;
 use schema::types::ResourceFacts;
+use serde_json::json;
 
 use super::answer::{self, Answer};
 use super::ask::Ask;
@@ -189,13 +189,13 @@ where
     let form = ask.form(Offer::Objects)?;
     let facts = named.facts;
     if let Some(sub) = connects(path) {
-        return Err(no_connection(sub));
+        return Err(no_connection(&asked(door, ask, &named)?, sub).await);
     }
     if verb == Verb::Create && reviews::is_review(facts.group, facts.plural) {
         return review(door, ask, &named, body, form).await;
     }
     if facts.plural == "componentstatuses" && facts.group.is_empty() {
-        return component_statuses(path, form);
+        return component_statuses(door, path, form);
     }
     let asked = asked(door, ask, &named)?;
     let mut answer = asked.answer(verb, body, form).await?;
@@ -209,7 +209,13 @@ fn connects(path: &ResourcePath) -> Option<&str> {
     ["proxy", "exec", "attach", "portforward", "log"].into_iter().find(|name| *name == first)
 }
 
-fn no_connection(subresource: &str) -> Status {
+async fn no_connection(asked: &Asked<'_>, subresource: &str) -> Status {
+    let target = Target { subresource: None, ..asked.target.clone() };
+    let registry = &asked.door.registry;
+    // What is not there is not found; only then it matters that it cannot be reached.
+    if let Err(status) = registry.get(&asked.context, &target, &GetOptions::default()).await {
+        return status;
+    }
     let message =
         format!("{subresource} needs a kubelet that can be reached; simulated nodes have none");
     Status::plain(501, Reason::Unknown, message)
@@ -392,15 +398,28 @@ where
     Ok(answer::document(StatusCode::CREATED, form, &value))
 }
 
-/// Compat: deprecated since 1.19; there are no components to ask but the store, which is asked for
-/// by readiness.
-fn component_statuses(path: &ResourcePath, form: Form) -> Result<Answer, Status> {
-    if let Some(name) = &path.name {
-        return Err(Status::not_found("", "componentstatuses", name));
-    }
-    let items: Vec<Value> = Vec::new();
-    let list = serde_json::json!({
-        "kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items,
-    });
-    Ok(answer::document(StatusCode::OK, form, &list))
+/// Compat: deprecated since 1.19; the store is the one component that is known here.
+fn component_statuses(door: &Door, path: &ResourcePath, form: Form) -> Result<Answer, Status> {
+    const STORE: &str = "etcd-0";
+    let (status, message) = match door.health.fault("etcd") {
+        None => ("True", "ok".to_owned()),
+        Some(fault) => ("False", fault),
+    };
+    let conditions = json!([{"type": "Healthy", "status": status, "message": message}]);
+    let mut component = json!({"metadata": {"name": STORE}, "conditions": conditions});
+    let document = match path.name.as_deref() {
+        None => json!({
+            "kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {},
+            "items": [component],
+        }),
+        Some(STORE) => {
+            component["kind"] = "ComponentStatus".into();
+            component["apiVersion"] = "v1".into();
+            component
+        }
+        Some(name) => return Err(Status::not_found("", "componentstatuses", name)),
+    };
+    let mut answer = answer::document(StatusCode::OK, form, &document);
+    warn(&mut answer, &["v1 ComponentStatus is deprecated in v1.19+".to_owned()]);
+    Ok(answer)
 }

@@ -22,11 +22,12 @@ use super::shapes::Shaper;
 use super::verbs::Asked;
 use crate::cache::{WatchEvent, WatchedObject, Watcher};
 use crate::registry::{self, ListOptions, Resource};
-use crate::status::Status;
+use crate::status::{Reason, Status};
 use crate::tables::Headers;
 
 /// How much is put together before it is sent, in bytes.
 const BATCH_BYTES: usize = 64 * 1024;
+const DEADLINE: &str = "context deadline exceeded";
 
 /// Opens a watch.
 pub(crate) async fn answer(
@@ -39,6 +40,11 @@ pub(crate) async fn answer(
     // The legacy path says so without the parameter.
     pairs.insert(0, ("watch".to_owned(), "true".to_owned()));
     let options = ListOptions::from_query(&pairs)?;
+    if options.timeout_seconds.is_some_and(|seconds| seconds < 0) {
+        // Compat: it opens, and its time is up at once.
+        let line = error_line(&Status::plain(500, Reason::InternalError, DEADLINE));
+        return Ok(answer::typed(StatusCode::OK, "application/json", line));
+    }
     let watcher = asked.door.registry.watch(&asked.context, &asked.target, &options).await?;
     let lines = Lines {
         door: Arc::clone(door),

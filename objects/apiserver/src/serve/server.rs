@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use rustls::ServerConfig;
@@ -24,6 +25,9 @@ use super::user::User;
 use crate::registry::{Registry, RegistryOptions};
 use crate::rest::{self, Discovery, Door, Health, Metrics, Ping, Seats, Step};
 use crate::storage::{GrpcService, ServiceError, Storage};
+
+/// How often the store is asked whether it is there, and how long it may take.
+const ASK_STORE: Duration = Duration::from_secs(2);
 
 /// How a server is made.
 #[derive(Debug, Clone)]
@@ -108,7 +112,7 @@ pub struct Server {
     ca_certificate: String,
     controllers: Pair,
     health: Health,
-    ready: Arc<tokio::sync::Notify>,
+    steps: [Arc<Step>; 3],
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -128,10 +132,11 @@ pub async fn serve(options: Options, storage: Arc<dyn Storage>) -> Result<Server
     let authenticator = identity.authenticator(&options, &provider)?;
     let tls = identity.tls(&authenticator, provider)?;
     let rows = RegistryOptions { service_cidr: cidr.to_string(), ..RegistryOptions::default() };
-    let registry = Registry::new(storage, rows).map_err(ServeError::Option)?;
+    let registry = Registry::new(Arc::clone(&storage), rows).map_err(ServeError::Option)?;
     let started = Step::new("poststarthook/start-system-namespaces-controller", "not yet");
     let caches = Step::new("informer-sync", "caches are being filled");
-    let health = Health::new(vec![Arc::new(Ping), caches.clone(), started.clone()]);
+    let store = Step::vital("etcd", "not reached yet");
+    let health = Health::new(vec![Arc::new(Ping), store.clone(), caches.clone(), started.clone()]);
     let shutdown = CancellationToken::new();
     let door = Arc::new(Door {
         discovery: Discovery::new(registry.schema().resources()),
@@ -149,15 +154,16 @@ pub async fn serve(options: Options, storage: Arc<dyn Storage>) -> Result<Server
         port: address.port(),
         client_ca: identity.ca_certificate.clone(),
     };
-    let ready = Arc::new(tokio::sync::Notify::new());
-    let background = background(registry, assumed, caches, started, Arc::clone(&ready));
+    let steps = [store.clone(), caches.clone(), started.clone()];
+    let background = background(registry, assumed, caches, started);
     let serving = rest::serve(listener, TlsAcceptor::from(tls), door, shutdown.clone());
     let over = shutdown.clone();
     let serving = tokio::spawn(async move {
-        tokio::join!(serving, over.run_until_cancelled(background));
+        let beside = async { tokio::join!(background, ask_store(storage, store)) };
+        tokio::join!(serving, over.run_until_cancelled(beside));
     });
     let Identity { ca_certificate, controllers, .. } = identity;
-    Ok(Server { address, ca_certificate, controllers, health, ready, shutdown, serving })
+    Ok(Server { address, ca_certificate, controllers, health, steps, shutdown, serving })
 }
 
 /// What goes on while the server answers.
@@ -166,17 +172,23 @@ async fn background(
     assumed: Assumed,
     caches: Arc<Step>,
     started: Arc<Step>,
-    ready: Arc<tokio::sync::Notify>,
 ) {
     registry.ready().await;
     caches.done();
-    let keep = bootstrap::keep(registry, assumed, Arc::clone(&started));
-    let tell = async {
-        started.wait_done().await;
-        ready.notify_waiters();
-        ready.notify_one();
-    };
-    tokio::join!(keep, tell);
+    bootstrap::keep(registry, assumed, started).await;
+}
+
+/// Asks the store now and then whether it is there.
+async fn ask_store(storage: Arc<dyn Storage>, step: Arc<Step>) {
+    let mut pulse = tokio::time::interval(ASK_STORE);
+    loop {
+        pulse.tick().await;
+        match tokio::time::timeout(ASK_STORE, storage.current_revision()).await {
+            Ok(Ok(_)) => step.done(),
+            Ok(Err(error)) => step.undone(&error.to_string()),
+            Err(_) => step.undone("the store does not answer"),
+        }
+    }
 }
 
 impl Server {
@@ -202,8 +214,8 @@ impl Server {
 
     /// Waits until it is ready.
     pub async fn ready(&self) {
-        while !self.health.faults().is_empty() {
-            self.ready.notified().await;
+        for step in &self.steps {
+            step.wait_done().await;
         }
     }
 
