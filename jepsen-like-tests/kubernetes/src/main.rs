@@ -206,6 +206,7 @@ async fn converse(
     let folder = tempfile::tempdir()?;
     let (theirs, ours) = pair(programs, folder.path(), against).await?;
     let mut held = Conversation::new(&theirs.client, &ours.client);
+    held.begin().await?;
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
     let (mut passed, mut failed) = (0_u64, 0_u64);
     for scenario in diff::scenarios(seed, random)?.iter().filter(|it| wanted(&it.name)) {
@@ -227,6 +228,7 @@ async fn refuse(programs: &Programs, only: Option<&str>, against: &Against) -> R
     let folder = tempfile::tempdir()?;
     let (theirs, ours) = pair(programs, folder.path(), against).await?;
     let mut held = Conversation::new(&theirs.client, &ours.client);
+    held.begin().await?;
     held.hold(&bad_input::preparation()).await?;
     let (mut passed, mut failed) = (0, 0);
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));

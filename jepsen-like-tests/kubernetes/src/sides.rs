@@ -19,6 +19,9 @@ use crate::process::{Process, Programs, free_ports};
 pub const TOKEN: &str = "admin-token";
 const READY: Duration = Duration::from_secs(90);
 
+/// What an API server makes last of its own objects.
+const MADE_LAST: &str = "/api/v1/namespaces/default/services/kubernetes";
+
 /// Which API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
@@ -47,18 +50,14 @@ const ADMISSION_OFF: &[&str] = &[
     "CertificateSubjectRestriction",
     "DefaultIngressClass",
     "DefaultStorageClass",
-    "DefaultTolerationSeconds",
     "LimitRanger",
     "MutatingAdmissionPolicy",
     "MutatingAdmissionWebhook",
     "PersistentVolumeClaimResize",
     "PodSecurity",
-    "Priority",
     "ResourceQuota",
     "RuntimeClass",
     "ServiceAccount",
-    "StorageObjectInUseProtection",
-    "TaintNodesByCondition",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionWebhook",
     "ClusterTrustBundleAttest",
@@ -128,11 +127,14 @@ impl Side {
             if let Some(ended) = processes.iter_mut().find_map(Process::ended) {
                 return Ok(Err(ended));
             }
-            match client.ask("GET", "/readyz", &[], Bytes::new()).await {
-                Ok(answer) if answer.status == 200 => Ok(Ok(())),
-                Ok(answer) => Err(format!("{}", answer.status)),
-                Err(error) => Err(format!("{error:#}")),
+            for path in ["/readyz", MADE_LAST] {
+                match client.ask("GET", path, &[], Bytes::new()).await {
+                    Ok(answer) if answer.status == 200 => {}
+                    Ok(answer) => return Err(format!("{path}: {}", answer.status)),
+                    Err(error) => return Err(format!("{error:#}")),
+                }
             }
+            Ok(Ok(()))
         });
         ready.await.with_context(|| self.logs())?.map_err(|ended| anyhow::anyhow!(ended))
     }

@@ -16,12 +16,26 @@ pub struct Accepted {
 }
 
 /// All of them.
-pub const ACCEPTED: &[Accepted] = &[Accepted {
-    asked: "GET version",
-    place: "body.*",
-    values: None,
-    reason: "who built it, from what and with which compiler; major and minor are the same",
-}];
+pub const ACCEPTED: &[Accepted] = &[
+    Accepted {
+        asked: "GET version",
+        place: "body.*",
+        values: None,
+        reason: "who built it, from what and with which compiler; major and minor are the same",
+    },
+    Accepted {
+        asked: "*",
+        place: "header.x-kubernetes-pf-flowschema-uid",
+        values: None,
+        reason: "flow control by FlowSchemas comes later; requests under way are limited in number",
+    },
+    Accepted {
+        asked: "*",
+        place: "*columnDefinitions[].description",
+        values: None,
+        reason: "what a Table says of its columns is in our words; names, types, formats and priorities are theirs",
+    },
+];
 
 /// The page of this table and of [`super::mask::MASKS`], as Markdown.
 #[must_use]

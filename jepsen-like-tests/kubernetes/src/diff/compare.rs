@@ -92,11 +92,20 @@ fn arrays(path: &str, theirs: &[Value], ours: &[Value], places: &mut Vec<Place>)
     }
 }
 
+/// Where a Table in a watch has its object's version.
+const ROW_VERSION: &str = "/rows/0/object/metadata/resourceVersion";
+
 fn names(items: &[Value]) -> impl Iterator<Item = String> {
     items.iter().filter_map(name)
 }
 
 fn name(item: &Value) -> Option<String> {
+    if let (Some(kind), Some(object)) = (item.get("type"), item.get("object")) {
+        // A watch event: an object has several, each of another version.
+        let version = object.pointer("/metadata/resourceVersion").or(object.pointer(ROW_VERSION))?;
+        let row = object.pointer("/rows/0").unwrap_or(object);
+        return Some(format!("{} {} {}", kind.as_str()?, name(row)?, version.as_str()?));
+    }
     // A Table's row names its object, a discovery document its group and version.
     let metadata = [item.pointer("/metadata"), item.pointer("/object/metadata"), Some(item)];
     let metadata = metadata.into_iter().flatten().find(|it| it.get("name").is_some());

@@ -92,6 +92,14 @@ impl Memory {
         }
     }
 
+    /// Takes in objects that the server made by itself.
+    pub fn learn_made(&mut self, answer: &Value) {
+        let mut versions = Vec::new();
+        gather_versions(answer, &mut versions);
+        let made = versions.into_iter().map(|version| (version, "<rv made>".to_owned()));
+        self.labels.extend(made);
+    }
+
     /// The label of a resourceVersion.
     #[must_use]
     pub fn label(&self, version: &str) -> String {

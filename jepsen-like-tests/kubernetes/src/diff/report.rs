@@ -96,7 +96,10 @@ impl Report {
     #[must_use]
     pub fn text(&self, groups_max: usize) -> String {
         let mut groups: Vec<_> = self.groups.iter().collect();
-        groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.count));
+        // What is taken or refused comes first, then what occurs most.
+        groups.sort_by_key(|(_, group)| {
+            (group.example.place != "status", std::cmp::Reverse(group.count))
+        });
         let mut text = String::new();
         for (key, group) in groups.iter().take(groups_max) {
             let Difference { request, theirs, ours, .. } = &group.example;
@@ -149,7 +152,21 @@ pub fn glob(pattern: &str, text: &str) -> bool {
 
 fn key(difference: &Difference) -> String {
     let Difference { place, theirs, ours, .. } = difference;
-    format!("{place}: {} -> {}", brief(theirs), brief(ours))
+    format!("{}: {} -> {}", of_object(place), brief(theirs), brief(ours))
+}
+
+/// An object's path is the same wherever the object stands.
+fn of_object(place: &str) -> String {
+    let prefixes = [
+        "events[].object.rows[].object.",
+        "events[].object.items[].",
+        "events[].object.",
+        "body.rows[].object.",
+        "body.items[].",
+        "body.",
+    ];
+    let inner = prefixes.iter().find_map(|prefix| place.strip_prefix(prefix));
+    inner.map_or_else(|| place.to_owned(), |inner| format!("object.{inner}"))
 }
 
 /// A value as it stands in a group's key: scalars themselves, without quoted names.
