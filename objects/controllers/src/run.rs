@@ -9,7 +9,8 @@ use crate::context::Context;
 use crate::leader::{self, Election};
 use crate::options::{Controller, Options};
 use crate::{
-    cronjob, deployment, garbage, job, namespace, node_lifecycle, nodes, replicaset, scheduler,
+    cronjob, deployment, endpoints, garbage, job, namespace, node_lifecycle, nodes, pod_collector,
+    replicaset, scheduler, service_accounts,
 };
 
 /// Runs the controllers until `shutdown`, or, when elected, until the leadership is lost: a process
@@ -48,9 +49,11 @@ fn start(controller: Controller, context: &Context) {
         Controller::Namespace => tasks.spawn(namespace::run(context)),
         Controller::Job => tasks.spawn(job::run(context)),
         Controller::CronJob => tasks.spawn(cronjob::run(context)),
+        Controller::ServiceAccount => tasks.spawn(service_accounts::run(context)),
+        Controller::PodGarbageCollector => tasks.spawn(pod_collector::run(context)),
+        Controller::EndpointSlice => tasks.spawn(endpoints::run(context)),
         Controller::Scheduler => tasks.spawn(scheduler::run(context)),
         Controller::NodeLifecycle => tasks.spawn(node_lifecycle::run(context)),
         Controller::SimulatedNodes => tasks.spawn(nodes::run(context)),
-        _ => return,
     };
 }
