@@ -49,13 +49,13 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
     let stage = Stage::cargo("cargo test", &["test", "--workspace", "--no-fail-fast", "--locked"]);
     report.add("cargo test", run::counted(root, &target(root), &stage));
     if built {
-        let own = std::env::current_exe().context("finding xtask itself")?;
-        for stage in suites(root, &own) {
+        for stage in suites(root) {
             report.add(stage.name, run::counted(root, &target(root), &stage));
         }
     }
     if report.step("real Kubernetes", peers.and_then(Background::wait)) && built {
-        for stage in kubernetes_suites(root) {
+        let own = std::env::current_exe().context("finding xtask itself")?;
+        for stage in kubernetes_suites(root, &own) {
             report.add(stage.name, run::counted(root, &target(root), &stage));
         }
     } else {
@@ -66,9 +66,11 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
 }
 
 /// The suites that drive the built binary beside the real Kubernetes programs.
-fn kubernetes_suites(root: &Path) -> Vec<Stage> {
+fn kubernetes_suites(root: &Path, own: &Path) -> Vec<Stage> {
     let harness = kubernetes_harness(root);
     vec![
+        // What the pages show is done with kubectl.
+        Stage::program("documents", own, &["readme"]),
         Stage::program("Kubernetes conversations", &harness, &["diff", "--random", "400"]),
         Stage::program("Kubernetes bad input", &harness, &["bad-input"]),
         Stage::program("kubectl transcripts", &harness, &["kubectl"]),
@@ -78,10 +80,9 @@ fn kubernetes_suites(root: &Path) -> Vec<Stage> {
 }
 
 /// The suites that drive the built binary.
-fn suites(root: &Path, own: &Path) -> Vec<Stage> {
+fn suites(root: &Path) -> Vec<Stage> {
     let harness = harness(root);
     vec![
-        Stage::program("documents", own, &["readme"]),
         Stage::program("differential", &harness, &["diff"]),
         Stage::program("bad input", &harness, &["bad-input"]),
         Stage::program("bench, short", &harness, &["bench", "--seconds", "0.4", "--keys", "20000"]),

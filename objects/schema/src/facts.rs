@@ -39,7 +39,8 @@ use std::sync::OnceLock;
 
 use crate::types::{Gvk, MapType, Schema, Type, TypeId, Union};
 
-const KUBERNETES_1_37: &str = include_str!("../facts/kubernetes-1.37");
+/// The facts of Kubernetes 1.37, as they are checked in.
+pub const KUBERNETES_1_37: &str = include_str!("../facts/kubernetes-1.37");
 
 impl Schema {
     /// The schema of the built-in kinds of Kubernetes 1.37, parsed on first use, with the versions

@@ -1,7 +1,7 @@
 //! Runs the command blocks of the documents, so that no page shows what does not work.
 //!
 //! Each ```` ```sh ```` block runs in bash, all blocks of a page in order, in one new folder per
-//! page, with free ports in place of 2379 and 2380. A ```` ```text ```` block right after it is
+//! page, with free ports in place of 2379, 2380 and 6443. A ```` ```text ```` block right after it is
 //! what it must print: `…` stands for any part of a line, and alone on a line for any lines. A
 //! comment before a block may say how it runs:
 //!
@@ -112,6 +112,7 @@ struct Page {
     folder: PathBuf,
     /// The next one is free as well: it is the peer port.
     client_port: u16,
+    kube_port: u16,
     background: Vec<Child>,
 }
 
@@ -120,13 +121,15 @@ impl Page {
         let client_port = free_pair()?;
         let folder = std::env::temp_dir().join(format!("engram-documents-{client_port}"));
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { root: root.to_owned(), folder, client_port, background: Vec::new() })
+        let kube_port = free_pair()?;
+        Ok(Self { root: root.to_owned(), folder, client_port, kube_port, background: Vec::new() })
     }
 
     /// What is written in a page, with this run's ports.
     fn with_ports(&self, text: &str) -> String {
         text.replace("2379", &self.client_port.to_string())
             .replace("2380", &(self.client_port + 1).to_string())
+            .replace("6443", &self.kube_port.to_string())
     }
 
     fn run(&mut self, block: &Block) -> Result<()> {
@@ -160,7 +163,9 @@ impl Page {
         let bin = self.root.join("bin");
         let path = format!("{}:{}:{path}", bin.display(), peers_folder()?.display());
         let data = self.folder.join("engram-dev");
-        let dev = format!("--client-port {} --data-dir {}", self.client_port, data.display());
+        let (etcd, kube) = (self.client_port, self.kube_port);
+        let data = data.display();
+        let dev = format!("--client-port {etcd} --kube-port {kube} --data-dir {data}");
         let make = format!("make --no-print-directory -C {} run ARGS='{dev}'", self.root.display());
         let commands = self
             .with_ports(commands)

@@ -57,7 +57,17 @@ impl Registry {
     ///
     /// *Errors*: the range of service addresses is none.
     pub fn new(storage: Arc<dyn Storage>, options: RegistryOptions) -> Result<Arc<Self>, String> {
-        let schema = Schema::builtin();
+        Self::of(Schema::builtin(), storage, options)
+    }
+
+    /// A registry of the resources of a schema.
+    ///
+    /// *Errors*: the range of service addresses is none.
+    pub fn of(
+        schema: &'static Schema,
+        storage: Arc<dyn Storage>,
+        options: RegistryOptions,
+    ) -> Result<Arc<Self>, String> {
         let rows: Vec<Arc<Resource>> = schema
             .resources()
             .iter()

@@ -2,6 +2,7 @@
 //! on one storage. The words are those that kube-apiserver 1.37.0 answered to the same requests.
 
 mod deletes;
+mod new_kind;
 mod several;
 mod subresources;
 mod writes;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use jiff::Timestamp;
 use schema::Value;
 use schema::typed;
+use schema::types::Schema;
 use serde_json::json;
 
 use super::*;
@@ -50,11 +52,15 @@ const START: i64 = 1_800_000_000;
 
 impl Api {
     fn on(storage: Arc<dyn Storage>, seed: u64) -> Self {
+        Self::of(Schema::builtin(), storage, seed)
+    }
+
+    fn of(schema: &'static Schema, storage: Arc<dyn Storage>, seed: u64) -> Self {
         let clock = Arc::new(Standing(AtomicI64::new(START)));
         let entropy = Arc::new(Counting(AtomicU64::new(seed)));
         let seams = Seams { clock: clock.clone(), entropy };
         let options = RegistryOptions { service_cidr: "10.0.0.0/24".to_owned(), seams };
-        let registry = Registry::new(storage, options).expect("the range is one");
+        let registry = Registry::of(schema, storage, options).expect("the range is one");
         Self { registry, clock, context: RequestContext::default() }
     }
 
