@@ -197,8 +197,8 @@ fn port_numbers(ports: &At, kind: &str, errors: &mut FieldErrors) {
         if !inside.insert((protocol, number)) {
             // Compat: shown is a whole port, of which only these two are filled in.
             let shown = format!(
-                "{{\"Name\":\"\",\"Protocol\":\"{protocol}\",\"AppProtocol\":null,\"Port\":{number},\
-                 \"TargetPort\":0,\"NodePort\":0}}"
+                "{{\"Name\":\"\",\"Protocol\":\"{protocol}\",\"AppProtocol\":null,\
+                 \"Port\":{number},\"TargetPort\":0,\"NodePort\":0}}"
             );
             port.duplicate_as(errors, BadValue::Raw(shown));
         }

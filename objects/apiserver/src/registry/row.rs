@@ -60,7 +60,7 @@ impl Resource {
             facts,
             type_id: schema.kind(facts.group, facts.version, facts.kind)?,
             rule,
-            hooks: hooks(stored.0, facts.kind),
+            hooks: hooks(facts.group, facts.kind),
             stored,
             stored_type_id: schema.kind(stored.0, stored.1, facts.kind)?,
             folder: format!("/{prefix}/"),

@@ -235,6 +235,9 @@ impl Registry {
                 self.prepare_made(row, new, old)?;
                 prepare::count_generation(row, new, old);
                 row.hooks.validate_status_update(new, old, row.namespaced(), &mut errors);
+                if matches!(change.part, Part::Ephemeral) {
+                    crate::kinds::validate_ephemeral(new, old, &mut errors);
+                }
             }
             Part::Made => self.prepare_made(row, new, old)?,
         }
