@@ -58,11 +58,16 @@ async fn lists(cache: &Cache) {
     let rows = [
         ("consistent", ListQuery::default()),
         ("any revision", ListQuery { resource_version: stale.clone(), ..Default::default() }),
-        ("one label in ten", ListQuery {
-            resource_version: stale,
-            selection: Selection::by(|object| object.labels().get("n").is_some_and(|n| n == "3")),
-            ..Default::default()
-        }),
+        (
+            "one label in ten",
+            ListQuery {
+                resource_version: stale,
+                selection: Selection::by(|object| {
+                    object.labels().get("n").is_some_and(|n| n == "3")
+                }),
+                ..Default::default()
+            },
+        ),
     ];
     for (name, query) in rows {
         let (mut took, mut wrote, mut bytes) = (Duration::ZERO, Duration::ZERO, 0);
@@ -91,9 +96,9 @@ async fn watchers(storage: &MemoryStorage, cache: &Arc<Cache>, revisions: &mut [
             let mut bytes = 0;
             for _ in 0..CHANGES {
                 match watcher.next().await {
-                    Some(
-                        engram_apiserver::cache::WatchEvent::Modified(object),
-                    ) => bytes += object.line().len(),
+                    Some(engram_apiserver::cache::WatchEvent::Modified(object)) => {
+                        bytes += object.line().len()
+                    }
                     other => panic!("{other:?}"),
                 }
             }

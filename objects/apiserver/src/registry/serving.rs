@@ -17,7 +17,7 @@ use super::seams::Seams;
 use super::update::Part;
 use crate::cache::{Cache, Listed, Shape, Watcher};
 use crate::status::Status;
-use crate::storage::Storage;
+use crate::storage::{Revision, Storage};
 
 /// How the registry is set up.
 #[derive(Debug, Clone, Default)]
@@ -124,6 +124,13 @@ impl Registry {
             };
             Cache::start(Arc::clone(&self.storage), shape)
         })
+    }
+
+    /// Tells all caches that history up to a revision is gone.
+    pub fn compacted(&self, revision: Revision) {
+        for cache in self.caches.values().filter_map(OnceLock::get) {
+            cache.compacted(revision);
+        }
     }
 
     pub(super) fn storage(&self) -> &dyn Storage {

@@ -24,7 +24,7 @@ use super::tokens::{Tokens, TokensError};
 use super::user::User;
 use crate::registry::{Registry, RegistryOptions};
 use crate::rest::{self, Discovery, Door, Health, Metrics, Ping, Seats, Step};
-use crate::storage::{GrpcService, ServiceError, Storage};
+use crate::storage::{Compactor, GrpcService, ServiceError, Storage};
 
 /// How often the store is asked whether it is there, and how long it may take.
 const ASK_STORE: Duration = Duration::from_secs(2);
@@ -52,7 +52,12 @@ pub struct Options {
     pub reads_max: usize,
     /// See `reads_max`.
     pub writes_max: usize,
+    /// How often this server takes its turn at forgetting the store's old history; none for never.
+    pub compaction_interval: Option<Duration>,
 }
+
+/// Compat: kube-apiserver's default.
+const COMPACTION_INTERVAL: Duration = Duration::from_secs(300);
 
 impl Options {
     /// The defaults, for an address and a certificate folder.
@@ -68,6 +73,7 @@ impl Options {
             kubeconfig: None,
             reads_max: 400,
             writes_max: 200,
+            compaction_interval: Some(COMPACTION_INTERVAL),
         }
     }
 }
@@ -133,6 +139,8 @@ pub async fn serve(options: Options, storage: Arc<dyn Storage>) -> Result<Server
     let tls = identity.tls(&authenticator, provider)?;
     let rows = RegistryOptions { service_cidr: cidr.to_string(), ..RegistryOptions::default() };
     let registry = Registry::new(Arc::clone(&storage), rows).map_err(ServeError::Option)?;
+    let interval = options.compaction_interval;
+    let forgetting = forget(Arc::clone(&registry), Arc::clone(&storage), interval);
     let started = Step::new("poststarthook/start-system-namespaces-controller", "not yet");
     let caches = Step::new("informer-sync", "caches are being filled");
     let store = Step::vital("etcd", "not reached yet");
@@ -159,11 +167,22 @@ pub async fn serve(options: Options, storage: Arc<dyn Storage>) -> Result<Server
     let serving = rest::serve(listener, TlsAcceptor::from(tls), door, shutdown.clone());
     let over = shutdown.clone();
     let serving = tokio::spawn(async move {
-        let beside = async { tokio::join!(background, ask_store(storage, store)) };
+        let store = ask_store(storage, store);
+        let beside = async { tokio::join!(background, store, forgetting) };
         tokio::join!(serving, over.run_until_cancelled(beside));
     });
     let Identity { ca_certificate, controllers, .. } = identity;
     Ok(Server { address, ca_certificate, controllers, health, steps, shutdown, serving })
+}
+
+/// Takes turns with other API servers at compacting the store, and tells the caches of it.
+async fn forget(registry: Arc<Registry>, storage: Arc<dyn Storage>, interval: Option<Duration>) {
+    let Some(interval) = interval else { return };
+    let compactor = Compactor::start(storage, interval);
+    let mut compacted = compactor.compacted();
+    while compacted.changed().await.is_ok() {
+        registry.compacted(*compacted.borrow_and_update());
+    }
 }
 
 /// What goes on while the server answers.

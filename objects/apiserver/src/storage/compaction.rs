@@ -88,3 +88,31 @@ async fn round(
     }
     Ok(now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{MemoryStorage, Page};
+
+    #[tokio::test]
+    async fn servers_that_take_turns_forget_what_is_older_than_their_rounds() {
+        let storage = MemoryStorage::new();
+        let interval = Duration::from_millis(20);
+        let start = || Compactor::start(Arc::new(storage.clone()), interval);
+        let servers = [start(), start()];
+        storage.create("/a/x", "1".into(), None).await.expect("memory");
+        let old = storage.current_revision().await.expect("memory");
+        for server in &servers {
+            // Each learns of it, whoever's turn it was.
+            let mut compacted = server.compacted();
+            let told = compacted.wait_for(|compacted| *compacted > old);
+            let told = tokio::time::timeout(Duration::from_secs(10), told).await;
+            assert!(told.is_ok_and(|told| told.is_ok()));
+        }
+        let page = Page { prefix: "/a/", start: None, limit: 0, revision: old };
+        let gone = storage.page(page).await;
+        assert!(matches!(gone, Err(StorageError::Compacted { .. })), "{gone:?}");
+        let now = storage.page(Page { revision: Revision::NONE, ..page }).await;
+        assert_eq!(now.map(|page| page.items.len()), Ok(1));
+    }
+}
