@@ -11,10 +11,12 @@
 //! know: any single kind.
 
 mod leaves;
+mod strict;
 mod unknown;
 
 use serde_json::Map;
 
+pub use self::strict::strict_findings;
 pub use self::unknown::unknown_fields;
 use crate::Value;
 use crate::types::{Field, Omit, Schema, SchemaOr, Shape, Type, TypeId};

@@ -96,24 +96,16 @@ pub(crate) fn object(
     .map_err(|error| unrecognized(error.in_body()))?;
     let meta = decode::type_meta(&value).map_err(|error| unrecognized(error.in_body()))?;
     check_kind(schema, wanted, &meta, &refused, &unrecognized)?;
-    let unknown = typed::unknown_fields(schema, wanted.type_id, &value);
-    findings.retain(|finding| !is_within(finding, &unknown));
-    findings.extend(unknown);
+    if media == Media::Json {
+        findings = typed::strict_findings(schema, wanted.type_id, bytes, &value, findings);
+    } else {
+        findings.extend(typed::unknown_fields(schema, wanted.type_id, &value));
+    }
     let value = if value.is_null() { Value::Object(Default::default()) } else { value };
     let mut value = typed::normalize(schema, wanted.type_id, value)
         .map_err(|error| refused(wanted.kind, wanted.version, &error))?;
     name_kind(&mut value, wanted);
     Ok(Input { value, findings })
-}
-
-/// Compat: what is in an unknown field is not looked at, whether it is there twice or not.
-fn is_within(finding: &str, unknown: &[String]) -> bool {
-    let Some(path) = finding.strip_prefix("duplicate field \"") else { return false };
-    unknown.iter().filter_map(|text| text.strip_prefix("unknown field \"")).any(|unknown| {
-        let unknown = unknown.trim_end_matches('"');
-        let rest = path.strip_prefix(unknown);
-        rest.is_some_and(|rest| rest.starts_with(['"', '.', '[']))
-    })
 }
 
 fn from_protobuf(

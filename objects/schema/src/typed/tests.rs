@@ -244,3 +244,31 @@ fn no_more_than_a_hundred_unknown_fields_are_named() {
     let many: Map<String, Value> = (0..500).map(|n| (format!("x{n}"), json!(n))).collect();
     assert_eq!(unknown_fields(schema, id, &Value::Object(many)).len(), 100);
 }
+
+/// What kube-apiserver 1.37.0 found in the same text, in this order.
+#[test]
+fn strict_findings_stand_in_the_order_of_the_text() {
+    let schema = Schema::builtin();
+    let id = schema.kind("apps", "v1", "Deployment").expect("a kind");
+    let text = br#"{"foo":1,"metadata":{"zoo":2,"Name":"x","labels":{"x":"y","x":"z"},"name":"a",
+        "name":"b"},"spec":{"zzz":{"a":1,"a":2},"aaa":1,"aaa":2,"replicas":1,"replicas":2,"template":
+        {"spec":{"containers":[{"name":"a","foo":1},{"q":[{}],"name":"b","name":"c"}]}}},"foo":2}"#;
+    let decoded = crate::decode::json(text, crate::decode::Limits::default()).expect("JSON");
+    let found = strict_findings(schema, id, text, &decoded.value, decoded.duplicates);
+    let expected = [
+        "unknown field \"foo\"",
+        "unknown field \"metadata.zoo\"",
+        "unknown field \"metadata.Name\"",
+        "duplicate field \"metadata.labels.x\"",
+        "duplicate field \"metadata.name\"",
+        "unknown field \"spec.zzz\"",
+        "unknown field \"spec.aaa\"",
+        "duplicate field \"spec.replicas\"",
+        "unknown field \"spec.template.spec.containers[0].foo\"",
+        "unknown field \"spec.template.spec.containers[1].q\"",
+        "duplicate field \"spec.template.spec.containers[1].name\"",
+    ];
+    assert_eq!(found, expected);
+    let clean = br#"{"metadata":{"name":"a"}}"#;
+    assert_eq!(strict_findings(schema, id, clean, &json!({}), Vec::new()), [""; 0]);
+}

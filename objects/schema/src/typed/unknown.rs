@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use crate::Value;
+use crate::decode::quoted;
 use crate::types::{Schema, Shape, TypeId};
 
 /// Kubernetes names no more than these.
-const NAMED_MAX: usize = 100;
+pub(super) const FINDINGS_MAX: usize = 100;
 
 /// The fields that the type does not know, in kube-apiserver's words:
 /// `unknown field "spec.template.spec.containers[0].foo"`.
@@ -68,7 +69,7 @@ impl<'value> Search<'value> {
     }
 
     fn add(&mut self) {
-        if self.found.len() == NAMED_MAX {
+        if self.found.len() == FINDINGS_MAX {
             return;
         }
         let mut path = String::new();
@@ -79,11 +80,11 @@ impl<'value> Search<'value> {
                 Step::Index(index) => write!(path, "[{index}]").expect("a string takes all"),
             }
         }
-        self.found.push(format!("unknown field {path:?}"));
+        self.found.push(format!("unknown field {}", quoted(&path)));
     }
 }
 
-fn has_fields(shape: &Shape) -> bool {
+pub(super) fn has_fields(shape: &Shape) -> bool {
     match shape {
         Shape::Object(_) => true,
         other => other.element().is_some_and(has_fields),
