@@ -96,14 +96,11 @@ fn spec(spec: &At, errors: &mut FieldErrors) {
     } else if max.int() < 0 {
         max.invalid(errors, "must be greater than or equal to 1");
     }
-    for field in ["kind", "name"] {
-        checks::required(&target.at(field), errors);
-    }
 }
 
 fn reference(target: &At, errors: &mut FieldErrors) {
     for field in ["kind", "name"] {
-        checks::optional_format(&target.at(field), errors, formats::path_segment);
+        checks::required_format(&target.at(field), errors, formats::path_segment);
     }
     let version = target.at("apiVersion");
     match version.text().matches('/').count() {

@@ -194,14 +194,13 @@ fn child<'v>(at: &'v mut Value, step: &str) -> &'v mut Value {
 
 /// Causes as the files have them.
 fn causes(errors: &FieldErrors) -> Vec<String> {
-    let mut lines: Vec<String> = errors
+    let lines: Vec<String> = errors
         .iter()
         .map(|error| {
             let text = format!("{} {}: {}", error.kind.word(), error.path, error.body());
             shortened(text.lines().next().unwrap_or_default())
         })
         .collect();
-    lines.sort();
     lines
 }
 

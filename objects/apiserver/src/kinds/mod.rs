@@ -143,10 +143,10 @@ impl Hooks {
         namespaced: bool,
         errors: &mut FieldErrors,
     ) {
+        let (metadata, was) = (new.at("metadata"), old.at("metadata"));
+        metadata::validate(&metadata, NameRule::PathSegment, namespaced, errors);
+        metadata::validate_update(&metadata, &was, errors);
         self.finalizers(new, errors);
-        let (new, old) = (new.at("metadata"), old.at("metadata"));
-        metadata::validate(&new, NameRule::PathSegment, namespaced, errors);
-        metadata::validate_update(&new, &old, errors);
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) const JOB: Hooks = Hooks {
     warnings: |new, old| pod::named_template_warnings(new, old, "spec.template"),
     create,
     update,
-    status,
+    status: super::status::validate,
     ..GENERIC
 };
 
@@ -342,56 +342,5 @@ fn template(spec: &At, was: &At, old: &At, errors: &mut FieldErrors) {
     }
     if *new.value != allowed {
         new.invalid(errors, checks::IMMUTABLE);
-    }
-}
-
-fn status(new: &At, old: &At, errors: &mut FieldErrors) {
-    let (status, was) = (new.at("status"), old.at("status"));
-    for field in ["active", "succeeded", "failed", "ready", "terminating"] {
-        checks::non_negative(&status.at(field), errors);
-    }
-    let is = |status: &At, kind: &str| {
-        status.at("conditions").items().any(|condition| {
-            condition.text_of("type") == kind && condition.text_of("status") == "True"
-        })
-    };
-    let conditions = status.at("conditions");
-    if is(&status, "Complete") && is(&status, "Failed") {
-        let words = "cannot set Complete=True and Failed=true conditions";
-        conditions.invalid_as(errors, BadValue::Omitted, words);
-    }
-    for kind in ["Failed", "Complete", "FailureTarget"] {
-        if is(&was, kind) && !is(&status, kind) {
-            let words = format!("cannot disable the terminal {kind}=True condition");
-            conditions.invalid_as(errors, BadValue::Omitted, words);
-        }
-    }
-    let finished = is(&status, "Complete") || is(&status, "Failed");
-    if finished && status.at("active").int() > 0 {
-        status.at("active").invalid(errors, "active>0 is invalid for finished job");
-    }
-    if finished && !status.has("startTime") {
-        status.at("startTime").required(errors, "startTime is required for finished job");
-    }
-    if is(&status, "Complete") && !status.has("completionTime") {
-        let words = "completionTime is required for Complete jobs";
-        status.at("completionTime").required(errors, words);
-    }
-    for (kind, needs) in [("Failed", "FailureTarget"), ("Complete", "SuccessCriteriaMet")] {
-        if is(&status, kind) && !is(&status, needs) {
-            let words =
-                format!("cannot set {kind}=True condition without the {needs}=true condition");
-            conditions.invalid_as(errors, BadValue::Omitted, words);
-        }
-    }
-    if status.has("ready") && status.at("ready").int() > status.at("active").int() {
-        status.at("ready").invalid(errors, "cannot set more ready pods than active");
-    }
-    for counter in ["failed", "succeeded"] {
-        if status.at(counter).int() < was.at(counter).int() {
-            let words = format!("cannot decrease the {counter} counter");
-            let at = status.at(counter);
-            at.invalid_as(errors, at.int(), words);
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod cron_job;
 mod job;
 mod schedule;
+mod status;
 
 pub(crate) use cron_job::CRON_JOB;
 pub(crate) use job::JOB;

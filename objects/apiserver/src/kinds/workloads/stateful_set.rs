@@ -116,6 +116,8 @@ fn selector_and_template(spec: &At, errors: &mut FieldErrors) {
         if selector.at("matchLabels").len() + selector.at("matchExpressions").len() == 0 {
             selector.invalid(errors, "empty selector is invalid for statefulset");
         }
+    } else {
+        selector.required(errors, "");
     }
     let template = spec.at("template");
     if selection::is_valid(selector.value) {
@@ -134,9 +136,6 @@ fn selector_and_template(spec: &At, errors: &mut FieldErrors) {
     if template.has("spec.activeDeadlineSeconds") {
         let words = "activeDeadlineSeconds in StatefulSet is not Supported";
         template.at("spec.activeDeadlineSeconds").forbidden(errors, words);
-    }
-    if !selector.is_set() {
-        selector.required(errors, "");
     }
 }
 
