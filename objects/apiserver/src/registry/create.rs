@@ -55,7 +55,9 @@ impl Registry {
                     return Ok(Answer { code: 201, body: Body::Object(bytes), warnings });
                 }
                 Err(refusal) => {
-                    self.release_addresses(row, &candidate, None, options.dry_run).await;
+                    if refusals::is_final(&refusal) {
+                        self.release_addresses(row, &candidate, None, options.dry_run).await;
+                    }
                     let taken = refusal.reason == crate::status::Reason::AlreadyExists;
                     if !(generated && taken && attempt < NAMES_MAX) {
                         let kind = if generated && taken { "generated" } else { "given" };

@@ -83,3 +83,9 @@ pub(super) fn unsupported_patch() -> Status {
         ..Status::plain(415, Reason::UnsupportedMediaType, "415: Unsupported Media Type")
     }
 }
+
+/// Whether a refusal says that nothing was written. After a timeout that is not known, and what the
+/// object would have must stay taken.
+pub(super) fn is_final(refusal: &Status) -> bool {
+    refusal.reason != Reason::Timeout
+}

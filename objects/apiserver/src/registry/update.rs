@@ -9,6 +9,7 @@ use schema::Value;
 use super::object;
 use super::options::UpdateOptions;
 use super::prepare;
+use super::refusals;
 use super::request::{Answer, Body, Input, RequestContext, Target};
 use super::row::Resource;
 use super::serving::Registry;
@@ -170,6 +171,7 @@ impl Registry {
                 self.release_addresses(row, &old.value, Some(&new), change.dry_run).await;
                 Ok(Some(Changed { object: new, revision, created: false, warnings }))
             }
+            Err(refusal) if !refusals::is_final(&refusal) => Err(refusal),
             other => {
                 self.release_addresses(row, &new, Some(&old.value), change.dry_run).await;
                 other.map(|_| None)
