@@ -155,7 +155,10 @@ impl Registry {
         taken: &mut Held,
         dry_run: bool,
     ) -> Result<(), Status> {
-        if wants_address(service) {
+        // A list without the first address is refused by validation: nothing is taken for it.
+        let listed = service["spec"]["clusterIPs"].as_array().is_some_and(|list| !list.is_empty());
+        let single = service["spec"]["clusterIP"].as_str().unwrap_or_default();
+        if wants_address(service) && !(listed && single.is_empty()) {
             for address in &asked.addresses {
                 self.take_named(row, range, service, address, dry_run).await?;
                 taken.addresses.push(address.clone());
@@ -166,8 +169,11 @@ impl Registry {
                 service["spec"]["clusterIPs"] = json!([address]);
                 taken.addresses.push(address);
             }
-            describe_families(service);
+            if service["spec"]["clusterIPs"].is_null() {
+                service["spec"]["clusterIPs"] = json!([service["spec"]["clusterIP"]]);
+            }
         }
+        service_type::describe_families(service);
         self.take_ports(row, service, asked, taken, dry_run).await
     }
 
@@ -418,20 +424,6 @@ impl Registry {
             deleted.map_err(|error| refusals::of_storage(row, "delete", &error))?;
         }
         Ok(())
-    }
-}
-
-/// One family is what the range has.
-fn describe_families(service: &mut Value) {
-    let spec = &mut service["spec"];
-    if spec["clusterIPs"].is_null() {
-        spec["clusterIPs"] = json!([spec["clusterIP"]]);
-    }
-    if spec["ipFamilies"].is_null() {
-        spec["ipFamilies"] = json!(["IPv4"]);
-    }
-    if spec["ipFamilyPolicy"].is_null() {
-        spec["ipFamilyPolicy"] = json!("SingleStack");
     }
 }
 

@@ -45,7 +45,9 @@ impl Registry {
         if target.resource.rule.is_namespace {
             return self.delete_namespace(context, target, options).await;
         }
-        self.delete_plain(context, target, options).await
+        let mut answer = self.delete_plain(context, target, options).await?;
+        answer.warnings.extend(warning(&target.resource, options));
+        Ok(answer)
     }
 
     pub(super) async fn delete_plain(
@@ -148,8 +150,16 @@ impl Registry {
         while let Some(ended) = running.next().await {
             ended?;
         }
-        Ok(Answer::object(answer))
+        let mut answer = Answer::object(answer);
+        answer.warnings.extend(warning(row, options));
+        Ok(answer)
     }
+}
+
+/// What the client is told of a default that it may not expect.
+fn warning(row: &Resource, options: &DeleteOptions) -> Option<String> {
+    let said = options.orphan_dependents.is_some() || options.propagation.is_some();
+    row.rule.delete_warning.filter(|_| !said).map(str::to_owned)
 }
 
 impl Registry {
@@ -198,7 +208,7 @@ fn step(
 }
 
 /// Compat: the words name the kind where others name the resource.
-fn check_preconditions(
+pub(super) fn check_preconditions(
     row: &Resource,
     options: &DeleteOptions,
     current: &Current,

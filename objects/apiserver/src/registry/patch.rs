@@ -7,8 +7,10 @@
 use schema::Value;
 use schema::patch::{Patch, go_text};
 use schema::typed;
+use schema::types::Schema;
 use serde_json::Map;
 
+use super::object;
 use super::options::{FieldValidation, PatchOptions};
 use super::prepare;
 use super::refusals;
@@ -100,12 +102,19 @@ impl Registry {
     ) -> Result<(Value, Vec<String>), Status> {
         let Patching { patch, body, mode, .. } = patching;
         let schema = self.schema();
-        let left = patch.apply(schema, body.type_id, served).map_err(refusals::of_patch)?;
+        let mut left = patch.apply(schema, body.type_id, served).map_err(refusals::of_patch)?;
+        if patching.shown.is_some() {
+            object::keep_top(&mut left, served, "kind");
+            object::keep_top(&mut left, served, "apiVersion");
+        }
         let refuse = |left: &Value, why: &str| {
             let shown = patching.shown.clone().unwrap_or_else(|| go_json(left));
             refusals::invalid_patch(&shown, why)
         };
-        check_type(body, &left).map_err(|why| refuse(&left, &why))?;
+        if left.is_object() && left["apiVersion"].is_null() {
+            return Err(prepare::undeterminable(&patching.target.name));
+        }
+        check_type(schema, body, &left).map_err(|why| refuse(&left, &why))?;
         let mut findings = patch.warnings.clone();
         if *mode != FieldValidation::Ignore {
             findings.extend(typed::unknown_fields(schema, body.type_id, &left));
@@ -121,27 +130,37 @@ impl Registry {
     }
 }
 
-/// The kind and version of an object cannot be patched away.
-fn check_type(body: &BodyType, left: &Value) -> Result<(), String> {
+/// What a patch made of the kind and version: they cannot be changed.
+///
+/// Compat: a strategic patch works on the typed object, which has neither; without a kind the one
+/// of the resource is meant.
+fn check_type(schema: &Schema, body: &BodyType, left: &Value) -> Result<(), String> {
     let text = |field: &str| left[field].as_str().unwrap_or_default();
     let (version, kind) = (text("apiVersion"), text("kind"));
     let api_version = match body.group {
         "" => body.version.to_owned(),
         group => format!("{group}/{}", body.version),
     };
-    if !left.is_object() || (version == api_version && kind == body.kind) {
+    if !left.is_object() || (version == api_version && (kind == body.kind || kind.is_empty())) {
         return Ok(());
     }
-    let detail = match (version.is_empty(), kind.is_empty()) {
-        (_, true) => format!("Object 'Kind' is missing in '{}'", go_json(left)),
-        (true, _) => format!("Object 'apiVersion' is missing in '{}'", go_json(left)),
-        _ => format!(
-            "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
-            crate::status::quoted(kind),
-            crate::status::quoted(version)
-        ),
-    };
-    Err(detail)
+    let (group, number) = version.split_once('/').unwrap_or(("", version));
+    if schema.kind(group, number, kind).is_some() {
+        let room = match body.group.split('.').next() {
+            None | Some("") => "core",
+            Some(first) => first,
+        };
+        let wanted = body.kind;
+        return Err(format!(
+            "converting ({number}.{kind}) to ({room}.{wanted}): unknown conversion"
+        ));
+    }
+    let kind = if kind.is_empty() { body.kind } else { kind };
+    Err(format!(
+        "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
+        crate::status::quoted(kind),
+        crate::status::quoted(version)
+    ))
 }
 
 /// The patched object as the real one shows it: metadata in the order of Go's fields.

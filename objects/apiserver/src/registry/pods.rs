@@ -119,8 +119,45 @@ impl Registry {
             self.take_from_budget(context, target, &pod.value, delete.dry_run).await?;
         }
         let whole = Target { subresource: None, ..target.clone() };
+        if !delete.dry_run {
+            self.mark_disrupted(context, &whole, &mut delete).await?;
+        }
         self.delete_object(context, &whole, &delete).await?;
         Ok(Answer::status(201, success(Some(201), None)))
+    }
+
+    /// Writes into the pod that it is evicted. A resourceVersion that the deletion insists on is
+    /// checked here and is that of this write from then on.
+    async fn mark_disrupted(
+        &self,
+        context: &RequestContext,
+        target: &Target,
+        delete: &mut DeleteOptions,
+    ) -> Result<(), Status> {
+        let change = Change { target, part: Part::Made, dry_run: false, may_create: false };
+        let now = self.seams().now_text();
+        let asked = delete.clone();
+        let changed = self
+            .change(context, &change, |current| {
+                let current = current.expect("an eviction does not create");
+                super::delete::check_preconditions(&target.resource, &asked, current)?;
+                let mut pod = current.value.clone();
+                let condition = json!({
+                    "type": "DisruptionTarget",
+                    "status": "True",
+                    "reason": "EvictionByEvictionAPI",
+                    "message": "Eviction API: evicting",
+                    "lastProbeTime": null,
+                    "lastTransitionTime": now,
+                });
+                set_condition(&mut pod, condition);
+                Ok((pod, Vec::new()))
+            })
+            .await?;
+        if let Some(version) = &mut delete.preconditions.resource_version {
+            *version = changed.revision.to_string();
+        }
+        Ok(())
     }
 
     /// Counts an eviction in the budget that guards the pod, if one does.
@@ -231,17 +268,33 @@ fn put_on(pod: &mut Value, binding: &Value, now: &str) {
     if let Some(status) = pod["status"].as_object_mut() {
         status.remove("nominatedNodeName");
     }
-    set_scheduled(pod, now);
+    set_condition(
+        pod,
+        json!({
+            "type": "PodScheduled",
+            "status": "True",
+            "lastProbeTime": null,
+            "lastTransitionTime": now,
+        }),
+    );
 }
 
-/// The pod's condition says that it is scheduled.
-fn set_scheduled(pod: &mut Value, now: &str) {
-    let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    conditions.retain(|condition| condition["type"] != "PodScheduled");
-    conditions.push(json!({
-        "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now,
-    }));
-    pod["status"]["conditions"] = Value::from(conditions);
+/// Sets a condition in the place it has, or as the last one. A condition that says the same keeps
+/// its time.
+fn set_condition(object: &mut Value, condition: Value) {
+    let mut conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    match conditions.iter_mut().find(|known| known["type"] == condition["type"]) {
+        Some(known) => {
+            let since = known["lastTransitionTime"].clone();
+            let same = known["status"] == condition["status"] && !since.is_null();
+            *known = condition;
+            if same {
+                known["lastTransitionTime"] = since;
+            }
+        }
+        None => conditions.push(condition),
+    }
+    object["status"]["conditions"] = Value::from(conditions);
 }
 
 /// Whether evicting the pod disrupts nothing.
@@ -287,7 +340,19 @@ fn count_eviction(budget: &Value, pod: &Value, now: &str) -> Result<Option<Value
         return Err(not_now(0).with_cause(BUDGET_CAUSE, message, ""));
     }
     let mut counted = budget.clone();
-    counted["status"]["disruptionsAllowed"] = Value::from(number("disruptionsAllowed") - 1);
+    let left = number("disruptionsAllowed") - 1;
+    counted["status"]["disruptionsAllowed"] = Value::from(left);
+    if left == 0 {
+        let condition = json!({
+            "type": "DisruptionAllowed",
+            "status": "False",
+            "reason": "InsufficientPods",
+            "message": "",
+            "observedGeneration": number("observedGeneration"),
+            "lastTransitionTime": now,
+        });
+        set_condition(&mut counted, condition);
+    }
     counted["status"]["disruptedPods"][object::text(pod, "name")] = Value::from(now);
     Ok(Some(counted))
 }

@@ -4,6 +4,7 @@
 //! Invariant: these are pure functions of the row, the new object and the old one.
 
 use schema::Value;
+use schema::types::{Omit, Schema, Shape, TypeId};
 use serde_json::Map;
 
 use super::object;
@@ -38,9 +39,7 @@ pub(super) fn check_namespace(
 pub(super) fn check_name(name: &str, object: &Value) -> Result<(), Status> {
     let given = object::text(object, "name");
     if given.is_empty() {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
-        )));
+        return Err(undeterminable(name));
     }
     if given != name {
         return Err(Status::bad_request(format!(
@@ -48,6 +47,13 @@ pub(super) fn check_name(name: &str, object: &Value) -> Result<(), Status> {
         )));
     }
     Ok(())
+}
+
+/// The body of an update has no name.
+pub(super) fn undeterminable(name: &str) -> Status {
+    Status::bad_request(format!(
+        "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+    ))
 }
 
 /// Gives a new object its uid, its time and, where it is asked to be generated, its name.
@@ -139,7 +145,41 @@ impl Registry {
         let taken = std::mem::take(object);
         *object = schema::typed::normalize(self.schema(), row.stored_type_id, taken)
             .map_err(Status::internal)?;
+        forget_empty(self.schema(), row.stored_type_id, object);
         Ok(())
+    }
+}
+
+/// Empty lists and maps that Go always writes become null, as they do in protobuf, which does not
+/// tell an empty list from none: kube-apiserver answers what it stored.
+fn forget_empty(schema: &Schema, id: TypeId, object: &mut Value) {
+    let Some(members) = object.as_object_mut() else { return };
+    let known = schema.get(id);
+    for (name, value) in members.iter_mut() {
+        let Some(field) = known.field(name) else { continue };
+        let empty = match value {
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty() && matches!(field.shape, Shape::Map(_)),
+            _ => false,
+        };
+        if empty && field.omit == Omit::Never {
+            *value = Value::Null;
+        } else {
+            forget_inside(schema, &field.shape, value);
+        }
+    }
+}
+
+fn forget_inside(schema: &Schema, shape: &Shape, value: &mut Value) {
+    match (shape, value) {
+        (Shape::Object(id), value) => forget_empty(schema, *id, value),
+        (Shape::List(element), Value::Array(list)) => {
+            list.iter_mut().for_each(|one| forget_inside(schema, element, one));
+        }
+        (Shape::Map(element), Value::Object(map)) => {
+            map.values_mut().for_each(|one| forget_inside(schema, element, one));
+        }
+        _ => {}
     }
 }
 

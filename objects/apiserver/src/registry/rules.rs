@@ -88,6 +88,8 @@ pub struct Rule {
     pub propagation: DefaultPropagation,
     /// Versions whose deletions orphan by default, whatever `propagation` says.
     pub orphan_versions: &'static [&'static str],
+    /// What a deletion that does not say what becomes of dependents is told.
+    pub delete_warning: Option<&'static str>,
     /// See [`Generation`].
     pub generation: Generation,
     /// Whether a status given on creation is kept; else it is dropped where the resource has a
@@ -124,6 +126,7 @@ pub(super) const BASE: Rule = Rule {
     unconditional_update: true,
     propagation: DefaultPropagation::Background,
     orphan_versions: &[],
+    delete_warning: None,
     generation: Generation::Uncounted,
     status_on_create: false,
     status_metadata: StatusMetadata::Free,
@@ -240,17 +243,18 @@ static RULES: &[Rule] = &[
     // batch
     Rule {
         propagation: DefaultPropagation::Orphan,
+        delete_warning: Some(
+            "child pods are preserved by default when jobs are deleted; set \
+             propagationPolicy=Background to remove them or set propagationPolicy=Orphan to \
+             suppress this warning",
+        ),
         fields: selectable::JOB,
         extract: Some(selectable::job),
         ..counted("batch", "jobs")
     },
     Rule { orphan_versions: &["v1beta1"], stored: ("batch", "v1"), ..counted("batch", "cronjobs") },
     // autoscaling
-    Rule {
-        stored: ("autoscaling", "v2"),
-        generation: Generation::Uncounted,
-        ..counted("autoscaling", "horizontalpodautoscalers")
-    },
+    Rule { stored: ("autoscaling", "v2"), ..counted("autoscaling", "horizontalpodautoscalers") },
     // policy
     Rule { unconditional_update: false, ..counted("policy", "poddisruptionbudgets") },
     // coordination.k8s.io

@@ -50,10 +50,6 @@ fn has_class(service: &Value) -> bool {
     kind_of(service) == "LoadBalancer"
 }
 
-fn is_alias(service: &Value) -> bool {
-    kind_of(service) == "ExternalName"
-}
-
 /// Fields and the types that have a use for them.
 static BY_TYPE: &[(&str, fn(&Value) -> bool)] = &[
     ("clusterIP", in_cluster),
@@ -65,7 +61,6 @@ static BY_TYPE: &[(&str, fn(&Value) -> bool)] = &[
     ("allocateLoadBalancerNodePorts", has_class),
     ("loadBalancerClass", has_class),
     ("externalTrafficPolicy", is_external),
-    ("externalName", is_alias),
 ];
 
 /// Brings a service that replaces another into shape.
@@ -84,6 +79,25 @@ pub(super) fn follow(new: &mut Value, old: &Value) {
         new["spec"]["healthCheckNodePort"] = spec(old, "healthCheckNodePort").clone();
     }
     drop_useless(new, old);
+}
+
+/// Says which families of addresses a service has: one is what the range has, but one without an
+/// address and without pods of its own may have any.
+pub(super) fn describe_families(service: &mut Value) {
+    if !in_cluster(service) || !spec(service, "ipFamilies").is_null() {
+        return;
+    }
+    let headless = *spec(service, "clusterIP") == "None";
+    let selects = spec(service, "selector").as_object().is_some_and(|map| !map.is_empty());
+    let policy = spec(service, "ipFamilyPolicy").clone();
+    let (families, default) = match headless && !selects && policy.is_null() {
+        true => (json!(["IPv4", "IPv6"]), json!("RequireDualStack")),
+        false => (json!(["IPv4"]), json!("SingleStack")),
+    };
+    set(service, "ipFamilies", families);
+    if policy.is_null() {
+        set(service, "ipFamilyPolicy", default);
+    }
 }
 
 /// A service that is new: the first of its addresses is the one that is asked for by name.

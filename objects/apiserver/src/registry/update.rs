@@ -191,9 +191,6 @@ impl Registry {
         if !object::text(&new, "uid").is_empty() {
             return Err(uid_conflict(row, target, object::text(&new, "uid"), ""));
         }
-        if !matches!(object::text(&new, "resourceVersion"), "" | "0") {
-            return Err(Status::modified(row.group(), row.plural(), &target.name));
-        }
         self.check_namespace_alive(row, &target.namespace, &target.name).await?;
         (row.hooks.admit_create)(&mut new);
         prepare::fill_system_metadata(self.seams(), &mut new);
@@ -236,8 +233,8 @@ impl Registry {
                 super::pods::keep_all_but(change.part, new, old);
                 self.prepare_made(row, new, old)?;
                 prepare::count_generation(row, new, old);
-                row.hooks.validate_status_update(new, old, row.namespaced(), &mut errors);
-                if matches!(change.part, Part::Ephemeral) {
+                row.hooks.validate_create(new, row.namespaced(), &mut errors);
+                if change.part == Part::Ephemeral {
                     crate::kinds::validate_ephemeral(new, old, &mut errors);
                 }
             }

@@ -5,6 +5,8 @@
 
 use bytes::Bytes;
 use schema::Value;
+use schema::typed;
+use schema::types::Schema;
 use serde_json::{Map, json};
 
 use super::object;
@@ -130,8 +132,13 @@ impl Resource {
         match serde_json::from_slice::<Value>(&plain) {
             Ok(Value::Object(mut map)) => {
                 (conversion.from_stored)(&mut map);
-                let value = Value::Object(map);
-                object::answer(&value, self.kind(), &api_version, object.revision())
+                let schema = Schema::builtin();
+                match typed::normalize(schema, self.type_id, Value::Object(map)) {
+                    Ok(value) => {
+                        object::answer(&value, self.kind(), &api_version, object.revision())
+                    }
+                    Err(_) => plain,
+                }
             }
             _ => plain,
         }
@@ -184,7 +191,7 @@ impl Registry {
             map.insert("kind".to_owned(), Value::from(row.kind()));
             if let Some(conversion) = row.conversion() {
                 (conversion.from_stored)(map);
-                object = schema::typed::normalize(self.schema(), row.type_id, object)
+                object = typed::normalize(self.schema(), row.type_id, object)
                     .map_err(Status::internal)?;
             }
         }
