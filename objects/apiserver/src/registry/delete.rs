@@ -3,8 +3,6 @@
 //! Invariants: an object with finalizers is only marked; a grace period can only become shorter;
 //! what the client is answered is the object while it lives on, else a report with its uid.
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use schema::Value;
 
@@ -22,13 +20,12 @@ use crate::storage::Revision;
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
 
-/// How many objects of a collection are deleted at the same time.
-const COLLECTION_AT_ONCE: usize = 8;
-
 /// What a deletion does to an object.
 enum Step {
     /// It is marked or marked anew.
     Mark(Box<Value>),
+    /// It is marked, and goes at once.
+    End(Box<Value>),
     /// It goes; its last state, as it is answered.
     Remove(Box<Value>),
     /// A deletion is under way and this one changes nothing.
@@ -57,6 +54,7 @@ impl Registry {
         options: &DeleteOptions,
     ) -> Result<Answer, Status> {
         let row = &*target.resource;
+        let options = &mut options.clone();
         let mut writing = self.writing(row, "delete", &target.namespace, &target.name).await?;
         loop {
             let step = match &writing.current {
@@ -86,6 +84,19 @@ impl Registry {
                         let bytes = self.answer_bytes(row, *marked, revision)?;
                         let code = if options.orphan_dependents == Some(false) { 202 } else { 200 };
                         return Ok(Answer::object(bytes).with_code(code));
+                    }
+                }
+                // Order: watchers see the mark before the end, as they would of a longer grace.
+                Step::End(marked) => {
+                    if options.dry_run {
+                        let bytes = self.answer_bytes(row, *marked, current.revision)?;
+                        return Ok(Answer::object(bytes));
+                    }
+                    let done = writing.write(&marked, false, row.rule.ttl).await?;
+                    if let (Attempt::Done(revision), Some(asked)) =
+                        (done, &mut options.preconditions.resource_version)
+                    {
+                        *asked = revision.to_string();
                     }
                 }
                 Step::Remove(last) => {
@@ -140,15 +151,9 @@ impl Registry {
                 subresource: None,
             });
         }
-        let mut running = FuturesUnordered::new();
+        // Compat: one after the other, in the order of the list.
         for one in &each {
-            running.push(self.delete_one(context, one, options));
-            if running.len() >= COLLECTION_AT_ONCE {
-                running.next().await.transpose()?;
-            }
-        }
-        while let Some(ended) = running.next().await {
-            ended?;
+            self.delete_one(context, one, options).await?;
         }
         let mut answer = Answer::object(answer);
         answer.warnings.extend(warning(row, options));
@@ -203,6 +208,7 @@ fn step(
             mark_now(&mut marked, now);
             Ok(Step::Mark(Box::new(marked)))
         }
+        Some(_) => Ok(Step::End(Box::new(marked))),
         _ => Ok(Step::Remove(Box::new(marked))),
     }
 }

@@ -72,10 +72,13 @@ pub(super) fn fill_system_metadata(seams: &Seams, object: &mut Value) {
 impl Registry {
     /// The generic part of what becomes of a new object, then the kind's own.
     pub(super) fn prepare_create(&self, row: &Resource, new: &mut Value) -> Result<(), Status> {
+        if row.rule.named_by_uid && object::text(new, "name").is_empty() {
+            object::set(new, "name", Value::from(self.seams().uid()));
+        }
         if row.has_status() && !row.rule.status_on_create {
             drop_top(new, "status");
         }
-        if row.rule.generation != Generation::Uncounted {
+        if !matches!(row.rule.generation, Generation::Uncounted | Generation::SpecFromNone) {
             object::set(new, "generation", Value::from(1));
         }
         (row.hooks.prepare_create)(new);
@@ -220,7 +223,7 @@ fn counts(rule: Generation, new: &Value, old: &Value) -> bool {
     };
     match rule {
         Generation::Uncounted | Generation::First => false,
-        Generation::Spec => new.get("spec") != old.get("spec"),
+        Generation::Spec | Generation::SpecFromNone => new.get("spec") != old.get("spec"),
         Generation::SpecOrAnnotations => {
             new.get("spec") != old.get("spec") || annotations(new) != annotations(old)
         }

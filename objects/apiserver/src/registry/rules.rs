@@ -31,6 +31,8 @@ pub enum Generation {
     First,
     /// A change of the spec.
     Spec,
+    /// The same, but nothing is counted before the first.
+    SpecFromNone,
     /// A change of the spec or of the annotations.
     SpecOrAnnotations,
     /// A change of anything but the metadata and the status.
@@ -80,6 +82,8 @@ pub struct Rule {
     pub resource: &'static str,
     /// Where objects are kept, below the storage's root; empty for the resource's own name.
     pub prefix: &'static str,
+    /// Whether an object without a name is given a uid for one.
+    pub named_by_uid: bool,
     /// Whether an update may create.
     pub create_on_update: bool,
     /// Whether an update without a resourceVersion is taken.
@@ -122,6 +126,7 @@ pub(super) const BASE: Rule = Rule {
     group: "",
     resource: "",
     prefix: "",
+    named_by_uid: false,
     create_on_update: false,
     unconditional_update: true,
     propagation: DefaultPropagation::Background,
@@ -206,7 +211,7 @@ static RULES: &[Rule] = &[
         extract: Some(selectable::event),
         ..BASE
     },
-    Rule { resource: "limitranges", create_on_update: true, ..BASE },
+    Rule { resource: "limitranges", create_on_update: true, named_by_uid: true, ..BASE },
     Rule {
         resource: "secrets",
         fields: selectable::SECRET,
@@ -299,6 +304,7 @@ static RULES: &[Rule] = &[
     Rule {
         unconditional_update: false,
         returns_deleted: true,
+        generation: Generation::SpecFromNone,
         ..counted("storage.k8s.io", "csidrivers")
     },
     storage("csinodes", false),

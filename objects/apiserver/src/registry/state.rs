@@ -157,7 +157,12 @@ impl Writing<'_> {
             Some(current) => storage.replace(&self.key, current.revision, bytes, ttl).await,
             None => storage.create(&self.key, bytes, ttl).await,
         };
-        self.settle(written).await
+        let attempt = self.settle(written).await?;
+        if let Attempt::Done(revision) = attempt {
+            self.current = Some(Current { value: object.clone(), revision });
+            self.fresh = true;
+        }
+        Ok(attempt)
     }
 
     /// Removes what was read.
