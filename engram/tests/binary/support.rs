@@ -112,6 +112,13 @@ impl Process {
         Process { child, port }
     }
 
+    /// A process that says on standard error that it is ready.
+    pub(crate) async fn said(mut child: Child, port: u16, wanted: &str) -> Self {
+        let stderr = child.stderr.take().expect("piped");
+        until(stderr, wanted).await;
+        Process { child, port }
+    }
+
     pub(crate) async fn channel(&self) -> Channel {
         let url = format!("http://127.0.0.1:{}", self.port);
         Channel::from_shared(url).expect("a URL").connect().await.expect("the port is open")
