@@ -4,9 +4,6 @@
 
 use std::fmt;
 
-use proto::status::EtcdError;
-
-use crate::status::Status;
 use crate::storage::{Revision, StorageError};
 
 /// Why a read or a watch was refused.
@@ -35,6 +32,8 @@ pub enum CacheError {
         /// For `details.retryAfterSeconds`.
         retry_after_seconds: u32,
     },
+    /// 500 `InternalError` without the usual words before it: the request's time is up.
+    Deadline,
     /// 429 `TooManyRequests`: the cache is still being filled.
     NotReady,
     /// A stored value that cannot be read: 500.
@@ -82,44 +81,6 @@ impl From<StorageError> for CacheError {
     }
 }
 
-impl From<CacheError> for Status {
-    /// Compat: a get whose `resourceVersion` is no number ends at the real server as an internal
-    /// error; for watches the caller makes `Invalid` of it, which needs the resource's name.
-    fn from(error: CacheError) -> Self {
-        match error {
-            CacheError::BadRequest(message) => Status::bad_request(message),
-            CacheError::Expired { message, continue_token: None } => Status::expired(message),
-            CacheError::Expired { message, continue_token: Some(token) } => {
-                Status::expired(message).with_continue(token)
-            }
-            CacheError::TooLargeResourceVersion { asked, current, retry_after_seconds } => {
-                Status::too_large_resource_version(asked.0, current.0, retry_after_seconds)
-            }
-            CacheError::NotReady => Status::too_many_requests(error.to_string(), 1),
-            CacheError::InvalidResourceVersion { .. } => Status::unknown(error.to_string()),
-            CacheError::Corrupt { .. } => Status::internal(error),
-            CacheError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<StorageError> for Status {
-    /// What the real server answers when its store fails: whatever can be tried again says so.
-    fn from(error: StorageError) -> Self {
-        match error {
-            StorageError::Compacted { .. } => CacheError::list_expired().into(),
-            StorageError::FutureRevision => Status::too_large_resource_version(0, 0, 1),
-            StorageError::Unavailable { .. } => Status::timeout(&error.to_string(), 1),
-            StorageError::Overloaded { .. } => Status::too_many_requests(error.to_string(), 1),
-            // Compat: etcd's own words, bare.
-            StorageError::TooLarge { reason } | StorageError::Refused { reason } => {
-                Status::unknown(reason)
-            }
-            StorageError::NoSpace => Status::unknown(EtcdError::NoSpace.message()),
-        }
-    }
-}
-
 impl fmt::Display for CacheError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,6 +93,7 @@ impl fmt::Display for CacheError {
             CacheError::TooLargeResourceVersion { asked, current, .. } => {
                 write!(f, "Too large resource version: {asked}, current: {current}")
             }
+            CacheError::Deadline => f.write_str("context deadline exceeded"),
             CacheError::NotReady => f.write_str("storage is (re)initializing"),
             CacheError::Storage(error) => fmt::Display::fmt(error, f),
         }

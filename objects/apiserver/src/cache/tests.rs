@@ -516,3 +516,21 @@ async fn watchers_end_with_their_cache() {
     let told = tokio::time::timeout(PATIENCE, waiting).await.expect("in time");
     assert_eq!(told.expect("no panic"), "END");
 }
+
+#[tokio::test]
+async fn a_watch_whose_time_is_up_before_it_could_begin_ends_with_an_error() {
+    let storage = Breakable::new();
+    let cache = storage.cache().await;
+    storage.hold(true);
+    storage.put("a/x", "web", "n").await;
+    for timeout in [Duration::ZERO, Duration::from_millis(20)] {
+        let query = WatchQuery {
+            send_initial_events: Some(true),
+            timeout: Some(timeout),
+            ..WatchQuery::default()
+        };
+        let mut watcher = cache.watch(query).await.expect("opened");
+        assert_eq!(told(&mut watcher).await, "ERROR context deadline exceeded");
+        assert_eq!(told(&mut watcher).await, "END");
+    }
+}

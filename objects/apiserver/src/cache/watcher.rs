@@ -122,24 +122,13 @@ impl std::fmt::Debug for Watcher {
 /// *Errors*: a revision that is no number, or a cache that is not filled in time. All else is told
 /// as an event, as the real server does once a watch was accepted.
 pub(super) async fn open(shared: &Arc<Shared>, query: WatchQuery) -> Result<Watcher, CacheError> {
-    let version = query.resource_version.as_deref();
-    let unset = matches!(version, None | Some(""));
-    let mut asked = parse_resource_version(version)?;
+    parse_resource_version(query.resource_version.as_deref())?;
     shared.wait_ready().await?;
-    let initial = query.send_initial_events;
-    let fresh = async {
-        if unset && initial.is_some() {
-            asked = shared.storage.current_revision().await?;
-        }
-        if initial == Some(true) { shared.wait_passed(asked).await } else { Ok(()) }
-    };
-    let fresh = fresh.await;
+    let asked = in_time(shared, &query).await;
     let mut watcher = Watcher::new(shared, &query);
-    let began = match fresh {
-        Ok(()) => shared.look(|state| watcher.begin(state, asked, initial)),
-        Err(error) => Err(error),
-    };
-    match began {
+    let initial = query.send_initial_events;
+    let begin = |asked| shared.look(|state| watcher.begin(state, asked, initial));
+    match asked.and_then(begin) {
         Ok(Beginning::State(snapshot, revision)) => {
             let bookmark = (query.bookmarks && initial == Some(true)).then_some(revision);
             let scope = watcher.namespace.as_ref().map(|namespace| format!("{namespace}/"));
@@ -150,6 +139,37 @@ pub(super) async fn open(shared: &Arc<Shared>, query: WatchQuery) -> Result<Watc
         Err(error) => watcher.fail(error),
     }
     Ok(watcher)
+}
+
+/// The revision a watch asks for, once the cache can begin with it.
+///
+/// Compat: a watch whose time is up before that ends with an error, not just so.
+async fn in_time(shared: &Shared, query: &WatchQuery) -> Result<Revision, CacheError> {
+    match query.timeout {
+        Some(timeout) if !timeout.is_zero() => {
+            let asked = tokio::time::timeout(timeout, asked(shared, query)).await;
+            asked.unwrap_or(Err(CacheError::Deadline))
+        }
+        Some(_) if reads_store(query) => Err(CacheError::Deadline),
+        _ => asked(shared, query).await,
+    }
+}
+
+/// Whether the watch begins with what is the newest now.
+fn reads_store(query: &WatchQuery) -> bool {
+    let unset = matches!(query.resource_version.as_deref(), None | Some(""));
+    unset && query.send_initial_events.is_some()
+}
+
+async fn asked(shared: &Shared, query: &WatchQuery) -> Result<Revision, CacheError> {
+    let asked = match reads_store(query) {
+        true => shared.storage.current_revision().await?,
+        false => parse_resource_version(query.resource_version.as_deref())?,
+    };
+    if query.send_initial_events == Some(true) {
+        shared.wait_passed(asked).await?;
+    }
+    Ok(asked)
 }
 
 impl Watcher {

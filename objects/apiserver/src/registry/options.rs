@@ -297,7 +297,7 @@ impl DeleteOptions {
 impl ListOptions {
     /// Of a list, a watch or a deletion of a collection. The selectors are parsed by the verb.
     pub fn from_query(query: &Query) -> Result<Self, Status> {
-        let options = Self {
+        let mut options = Self {
             label_selector: text(query, "labelSelector"),
             field_selector: text(query, "fieldSelector"),
             watch: flag(query, "watch").unwrap_or(false),
@@ -311,6 +311,7 @@ impl ListOptions {
         };
         let mut errors = FieldErrors::new();
         if options.watch {
+            options.default_watch();
             options.check_watch(&mut errors);
         } else {
             options.check_list(&mut errors);
@@ -344,6 +345,17 @@ impl ListOptions {
         }
     }
 
+    /// Compat: a watch that does not say from where begins with the state, and is then one that
+    /// asked for it: also in what it is refused for.
+    fn default_watch(&mut self) {
+        let from_anywhere = matches!(self.resource_version.as_str(), "" | "0");
+        let unsaid = self.send_initial_events.is_none() && self.resource_version_match.is_empty();
+        if unsaid && from_anywhere {
+            self.send_initial_events = Some(true);
+            "NotOlderThan".clone_into(&mut self.resource_version_match);
+        }
+    }
+
     fn check_watch(&self, errors: &mut FieldErrors) {
         let path = FieldPath::new("resourceVersionMatch");
         let word = self.resource_version_match.as_str();
@@ -357,6 +369,15 @@ impl ListOptions {
             let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is \
                           provided";
             errors.forbidden(&path, detail);
+        }
+        if word.is_empty() {
+            return;
+        }
+        if word != "NotOlderThan" {
+            errors.not_supported(&path, word, &["NotOlderThan"]);
+        }
+        if !self.continue_token.is_empty() {
+            errors.forbidden(&path, "resourceVersionMatch is forbidden when continue is provided");
         }
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn of_cache(row: &Resource, verb: &str, error: CacheError) -> Status 
         CacheError::TooLargeResourceVersion { asked, current, retry_after_seconds } => {
             Status::too_large_resource_version(asked.0, current.0, retry_after_seconds)
         }
+        CacheError::Deadline => Status::plain(500, Reason::InternalError, text),
         CacheError::NotReady => Status::too_many_requests(text, 1),
         CacheError::Corrupt { message } => Status::internal(message),
         CacheError::Storage(error) => of_storage(row, verb, &error),

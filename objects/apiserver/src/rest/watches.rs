@@ -11,6 +11,8 @@ use futures::FutureExt as _;
 use futures::stream;
 use http::StatusCode;
 use schema::Value;
+use schema::typed::normalize;
+use schema::types::Schema;
 use serde_json::json;
 
 use super::answer::{self, Answer, Body};
@@ -184,7 +186,11 @@ impl Writer {
             let told = std::mem::replace(&mut self.told, true);
             let headers = if told { Headers::Hidden } else { Headers::Shown };
             object = self.shaper.bookmark_table(&object["metadata"], self.form, headers);
-        } else if self.form.shape != Shape::Object {
+        } else if self.form.shape == Shape::Object {
+            // Compat: a bookmark is an empty object of its kind, with what Go writes even then.
+            let typed = normalize(Schema::builtin(), self.resource.type_id, object);
+            object = typed.map_err(|error| Status::internal(error.message))?;
+        } else {
             object = self.shaper.single(&object, self.form, Headers::Hidden)?;
         }
         Ok(line_of("BOOKMARK", object.to_string().as_bytes()))
