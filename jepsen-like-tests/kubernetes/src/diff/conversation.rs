@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::compare::compare;
+use super::compare::{Place, compare};
 use super::mask::{mask, mask_text};
 use super::memory::{Memory, object_path};
 use super::report::{Difference, Report};
@@ -150,8 +150,8 @@ impl<'a> Conversation<'a> {
         }
         // What one refuses and the other does not has nothing else in common.
         let apart = status_a.is_success() != status_b.is_success();
-        let tells = |path: &str| !apart || path == "$.status" || path == "$.body.message";
-        for place in found.into_iter().filter(|place| tells(&place.path)) {
+        let found = if apart { vec![parted(&views)] } else { found };
+        for place in found {
             self.report.add(Difference {
                 scenario: scenario.to_owned(),
                 asked: asked(request.method, path),
@@ -314,6 +314,15 @@ impl Speaker<'_> {
             "ended": ended,
         })
     }
+}
+
+/// The one difference between an answer and a refusal.
+fn parted(views: &[Value]) -> Place {
+    let [theirs, ours] = [0, 1].map(|side| {
+        let message = views[side]["body"]["message"].as_str().unwrap_or_default();
+        Some(format!("{} {message}", views[side]["status"]).trim_end().into())
+    });
+    Place { path: "$.status".to_owned(), theirs, ours }
 }
 
 fn describe(request: &Request) -> String {

@@ -29,8 +29,13 @@ pub const MASKS: &[(&str, &str)] = &[
     ("bookmarks but the one that ends the initial events", "sent when time has passed"),
     ("the order of an object's members", "JSON gives it no meaning; sorted by name in ours"),
     (
-        "admission plugins but NamespaceLifecycle",
-        "come later; they are switched off in the real one, and so are the objects that they check",
+        "what `kubectl explain` describes",
+        "in our words; kinds, fields, types and values are theirs",
+    ),
+    (
+        "admission plugins",
+        "come later, and are switched off in the real one; on in both are NamespaceLifecycle, Priority, \
+         DefaultTolerationSeconds, StorageObjectInUseProtection and TaintNodesByCondition",
     ),
 ];
 

@@ -152,7 +152,17 @@ pub fn glob(pattern: &str, text: &str) -> bool {
 
 fn key(difference: &Difference) -> String {
     let Difference { place, theirs, ours, .. } = difference;
-    format!("{}: {} -> {}", of_object(place), brief(theirs), brief(ours))
+    format!("{}: {} -> {}", without_names(&of_object(place)), brief(theirs), brief(ours))
+}
+
+/// A path without the names of the elements that are missing or extra.
+fn without_names(place: &str) -> String {
+    match (place.find('['), place.rfind(']')) {
+        (Some(open), Some(close)) if close > open + 1 && !place[open..].starts_with("[]") => {
+            format!("{}[…]{}", &place[..open], &place[close + 1..])
+        }
+        _ => place.to_owned(),
+    }
 }
 
 /// An object's path is the same wherever the object stands.

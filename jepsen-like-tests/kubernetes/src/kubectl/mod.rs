@@ -30,6 +30,11 @@ const SHOWN: usize = 8;
 pub const ACCEPTED: &[(&str, &str)] = &[
     ("version*", "who built the server, from what and with which compiler"),
     ("get --raw /version", "who built the server, from what and with which compiler"),
+    ("get --raw /apis/apps/v1", "the order of an object's members"),
+    ("api-versions", "`batch/v1beta1` is served beside `batch/v1`"),
+    ("create token *", "tokens of service accounts come later"),
+    ("patch pod one *", "the real one shows its internal form of the object in the message"),
+    ("*events", "the real one tells of the repair of its own IPAddress objects"),
 ];
 
 /// What came of the lines.
@@ -108,7 +113,10 @@ async fn run_line(kubectl: &Path, side: &Side, folder: &Path, line: &[String]) -
         return Ok(Printed { code: None, stdout: Vec::new(), stderr });
     };
     let output = output.with_context(|| format!("starting {}", kubectl.display()))?;
-    let text = |bytes: &[u8]| text::comparable(&String::from_utf8_lossy(bytes), side.port);
+    let text = |bytes: &[u8]| {
+        let explains = line.first().is_some_and(|word| word == "explain");
+        text::comparable(&String::from_utf8_lossy(bytes), side.port, explains)
+    };
     Ok(Printed {
         code: output.status.code(),
         stdout: text(&output.stdout),

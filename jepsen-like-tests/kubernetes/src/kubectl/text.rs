@@ -6,9 +6,21 @@ use crate::diff::mask::{is_age, mask_text};
 
 /// The output, comparable line by line.
 #[must_use]
-pub(super) fn comparable(output: &str, own_port: u16) -> Vec<String> {
+pub(super) fn comparable(output: &str, own_port: u16, explains: bool) -> Vec<String> {
     let own = format!("127.0.0.1:{own_port}");
-    output.lines().map(|text| line(&text.replace(&own, "<server>"))).collect()
+    let lines = output.lines().filter(|line| !explains || is_structure(line));
+    // How far a rollout had come when kubectl looked is a matter of time.
+    let lines = lines.filter(|line| !line.starts_with("Waiting for deployment "));
+    lines.map(|text| line(&text.replace(&own, "<server>"))).collect()
+}
+
+/// Whether a line of `kubectl explain` names a kind, a field, its type or its values; what
+/// describes them is left out.
+fn is_structure(line: &str) -> bool {
+    let heading = ["GROUP:", "KIND:", "VERSION:", "FIELD:", "FIELDS:", "error:"];
+    let values = line.trim_start().starts_with("enum:");
+    let field = line.contains("\t<") && line.contains('>');
+    values || field || heading.iter().any(|heading| line.starts_with(heading))
 }
 
 fn line(text: &str) -> String {
