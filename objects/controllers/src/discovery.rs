@@ -72,7 +72,7 @@ pub async fn discover(client: &Client) -> Result<Vec<Arc<ResourceType>>, kube::E
         .map(|(api, capabilities)| Arc::new(ResourceType::new(api, capabilities)))
         .collect();
     // Events are one resource under two groups.
-    resources.retain(|r| !(r.is_events() && !r.api.group.is_empty()));
+    resources.retain(|r| !r.is_events() || r.api.group.is_empty());
     Ok(resources)
 }
 

@@ -8,7 +8,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::stream::{self, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use kube::{Client, Resource};
@@ -20,6 +20,9 @@ use crate::key::ObjectKey;
 use crate::ownership::{controller_of, is_being_deleted};
 use crate::queue::Queue;
 use crate::recorder::Recorder;
+
+/// So many calls are under way at the same time: each takes a connection of its own.
+const CALLS_MAX: usize = 32;
 
 /// How a controller finds its keys from a pod.
 pub trait PodOwners {
@@ -159,7 +162,9 @@ impl OwnedPods {
         let uids = pods.iter().filter_map(|pod| pod.metadata.uid.clone());
         self.expectations.expect_deletions(key, uids);
         let api = Api::<Pod>::namespaced(self.client.clone(), &key.namespace);
-        let results = join_all(pods.iter().map(|pod| self.delete_one(key, owner, &api, pod))).await;
+        // Collected first: the compiler does not see through a stream of borrowing closures.
+        let calls: Vec<_> = pods.iter().map(|pod| self.delete_one(key, owner, &api, pod)).collect();
+        let results: Vec<_> = stream::iter(calls).buffer_unordered(CALLS_MAX).collect().await;
         let tried = results.len();
         let mut failures = results.into_iter().filter_map(Result::err);
         match failures.next() {
@@ -214,7 +219,8 @@ where
     let (mut done, mut batch) = (0, 1);
     let mut items = items.into_iter();
     while items.len() > 0 {
-        let results = join_all(items.by_ref().take(batch).map(&one)).await;
+        let calls = stream::iter(items.by_ref().take(batch).map(&one));
+        let results: Vec<_> = calls.buffer_unordered(CALLS_MAX).collect().await;
         done += results.iter().filter(|r| r.is_ok()).count();
         if let Some(Err(error)) = results.into_iter().find(Result::is_err) {
             return (done, Err(error));

@@ -114,8 +114,7 @@ pub struct EventSink {
 }
 
 impl EventSink {
-    /// Starts the task that writes events. At shutdown what is still waiting is written, within a
-    /// short time.
+    /// Starts the task that writes events. What is still waiting at shutdown is dropped.
     pub fn start(client: Client, shutdown: CancellationToken, tasks: &TaskTracker) -> Self {
         let (to, mut from) = mpsc::channel(WAITING_MAX);
         let mut correlator = Correlator::default();

@@ -20,7 +20,7 @@ use crate::error::status_of;
 
 /// The first pause after a failure, and the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(3);
 
 /// How long the server is asked to keep a watch open; the client gives up a little later.
 const WATCH_SECONDS: u32 = 290;
@@ -61,6 +61,7 @@ pub async fn follow<K>(
     let mut backoff = BACKOFF_MIN;
     loop {
         let had_state = reflector.revision.is_some();
+        let began = tokio::time::Instant::now();
         let end = tokio::select! {
             () = shutdown.cancelled() => return,
             end = reflector.once(&mut tell) => end,
@@ -73,7 +74,8 @@ pub async fn follow<K>(
                     reflector.streaming = false;
                     continue;
                 }
-                if reflector.revision.is_some() && !had_state {
+                if began.elapsed() > BACKOFF_MAX {
+                    // It went well for a while: this failure is a new one.
                     backoff = BACKOFF_MIN;
                 }
                 tracing::debug!(url = reflector.api.resource_url(), %error, "watch broke off");

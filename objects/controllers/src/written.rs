@@ -21,8 +21,11 @@ const LAPSE: Duration = Duration::from_secs(30);
 /// The writes of one controller to one kind, by the key on whose behalf they were done.
 #[derive(Debug, Default)]
 pub struct Written {
-    by: Mutex<HashMap<ObjectKey, HashMap<ObjectKey, (u64, Instant)>>>,
+    by: Mutex<HashMap<ObjectKey, Writes>>,
 }
+
+/// By object, the version written and when.
+type Writes = HashMap<ObjectKey, (u64, Instant)>;
 
 fn version<K: Resource>(object: &K) -> u64 {
     let version = object.meta().resource_version.as_deref();

@@ -123,11 +123,11 @@ pub(super) fn annotations(deployment: &Deployment, set: &ReplicaSet, next: i64) 
             annotations.insert(key.clone(), value.clone());
         }
     }
-    if revision(set) < next {
-        if let Some(past) = annotations.insert(REVISION.into(), next.to_string()) {
-            let history = annotations.remove(HISTORY).unwrap_or_default();
-            annotations.insert(HISTORY.into(), appended(&history, &past));
-        }
+    if revision(set) < next
+        && let Some(past) = annotations.insert(REVISION.into(), next.to_string())
+    {
+        let history = annotations.remove(HISTORY).unwrap_or_default();
+        annotations.insert(HISTORY.into(), appended(&history, &past));
     }
     annotations
 }

@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     fn tally(active: usize, succeeded: i32, failed: i32) -> Tally {
-        let active = vec![Arc::new(Pod::default()); active];
+        let active = (0..active).map(|_| Arc::new(Pod::default())).collect();
         Tally { active, succeeded, failed, ..Tally::default() }
     }
 
