@@ -2,7 +2,9 @@
 //!
 //! Kubernetes decodes a body into a Go struct and encodes that struct again: unknown fields are
 //! dropped, zero values come and go by `omitempty`, quantities and times get the form in which Go
-//! prints them. Here the same is done to the value itself, by the schema.
+//! prints them. Then it stores the struct as protobuf, which does not tell an empty list from none:
+//! where Go always writes a list, an empty one comes back as null. Here the same is done to the
+//! value itself, by the schema.
 //!
 //! Invariants: what is left is a fixed point (but for Go's zero time behind a pointer, which is
 //! written as null and then read as absent); a value is walked once, side by side with the sorted
@@ -85,6 +87,16 @@ impl Mismatch {
         Self::Type { found, expected, levels: 0, expected_text, owner, path }
     }
 
+    /// Compat: Go goes on after a wrong type, to tell of the first in the end; where a parser of a
+    /// leaf refuses, it stops and tells of that.
+    fn after(self, earlier: Option<Self>) -> Self {
+        match (earlier, &self) {
+            (Some(whole @ Self::Whole(_)), _) => whole,
+            (Some(earlier), Self::Type { .. }) => earlier,
+            _ => self,
+        }
+    }
+
     fn out_of_element(mut self) -> Self {
         if let Self::Type { levels, owner: "", .. } = &mut self {
             *levels += 1;
@@ -155,16 +167,14 @@ impl Walk<'_> {
                 next = names.next();
             }
             let Some(field) = next.filter(|field| field.json == name) else { return false };
-            if failed.is_some() || value.is_null() {
+            if value.is_null() {
                 return false;
             }
-            match self.field(field, value) {
-                Ok(keep) => keep,
-                Err(mismatch) => {
-                    failed = Some(mismatch.out_of_field(self.schema, facts, field));
-                    false
-                }
-            }
+            self.field(field, value).unwrap_or_else(|mismatch| {
+                let mismatch = mismatch.out_of_field(self.schema, facts, field);
+                failed = Some(mismatch.after(failed.take()));
+                false
+            })
         });
         if let Some(mismatch) = failed {
             return Err(mismatch);
@@ -187,7 +197,12 @@ impl Walk<'_> {
     fn field(&self, field: &Field, value: &mut Value) -> Result<bool, Mismatch> {
         self.shape(&field.shape, value)?;
         Ok(match field.omit {
-            Omit::Never => true,
+            Omit::Never => {
+                if matches!(field.shape, Shape::List(_) | Shape::Map(_)) && is_empty(value) {
+                    *value = Value::Null;
+                }
+                true
+            }
             Omit::Empty => field.pointer || field.shape.is_struct() || !is_empty(value),
             Omit::Zero => !value.is_null() && (field.pointer || !is_empty(value)),
         })
@@ -205,18 +220,26 @@ impl Walk<'_> {
 
     fn list(&self, element: &Shape, value: &mut Value) -> Outcome {
         let Value::Array(items) = value else { return Err(Mismatch::of(value, None)) };
-        for item in items {
-            self.element(element, item)?;
-        }
-        Ok(())
+        self.elements(element, items.iter_mut())
     }
 
     fn map(&self, element: &Shape, value: &mut Value) -> Outcome {
         let Value::Object(entries) = value else { return Err(Mismatch::of(value, None)) };
-        for item in entries.values_mut() {
-            self.element(element, item)?;
+        self.elements(element, entries.values_mut())
+    }
+
+    fn elements<'value>(
+        &self,
+        element: &Shape,
+        items: impl Iterator<Item = &'value mut Value>,
+    ) -> Outcome {
+        let mut failed = None;
+        for item in items {
+            if let Err(mismatch) = self.element(element, item) {
+                failed = Some(mismatch.after(failed));
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Go leaves an element that is null at its zero value.

@@ -114,25 +114,33 @@ fn from_protobuf(
     bytes: &[u8],
     unrecognized: &dyn Fn(String) -> Status,
 ) -> Result<Input, Status> {
-    let decoded = protobuf::decode(schema, bytes).map_err(|error| match error {
-        ProtobufError::UnknownKind { api_version, kind } => {
-            let version = api_version.rsplit('/').next().unwrap_or_default();
-            Status::bad_request(format!(
-                "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is \
-                 registered for version {api_version:?} in scheme {SCHEME:?}",
-                wanted.kind
-            ))
-        }
-        other => unrecognized(other.to_string()),
-    });
-    let (gvk, mut value) = decoded?;
-    let meta = TypeMeta { api_version: gvk.api_version(), kind: gvk.kind };
+    let envelope = protobuf::envelope(bytes).map_err(|error| unrecognized(error.to_string()))?;
+    let meta = TypeMeta { api_version: envelope.api_version, kind: envelope.kind };
     let refused = |kind: &str, version: &str, why: &dyn std::fmt::Display| {
         Status::bad_request(format!(
             "{kind} in version {version:?} cannot be handled as a {}: {why}",
             wanted.kind
         ))
     };
+    let decoded = protobuf::decode(schema, bytes).map_err(|error| {
+        let version = meta.api_version.rsplit('/').next().unwrap_or_default();
+        match error {
+            ProtobufError::UnknownKind { api_version, kind } => refused(
+                &kind,
+                version,
+                &format_args!(
+                    "no kind {kind:?} is registered for version {api_version:?} in scheme \
+                     {SCHEME:?}"
+                ),
+            ),
+            // The envelope told what it is: what is wrong is inside.
+            ProtobufError::Malformed(_) | ProtobufError::Mismatch(_) => {
+                refused(&meta.kind, version, &error)
+            }
+            other => unrecognized(other.to_string()),
+        }
+    });
+    let (_, mut value) = decoded?;
     check_kind(schema, wanted, &meta, &refused, unrecognized)?;
     name_kind(&mut value, wanted);
     Ok(Input { value, findings: Vec::new() })

@@ -272,3 +272,21 @@ fn strict_findings_stand_in_the_order_of_the_text() {
     let clean = br#"{"metadata":{"name":"a"}}"#;
     assert_eq!(strict_findings(schema, id, clean, &json!({}), Vec::new()), [""; 0]);
 }
+
+#[test]
+fn an_empty_list_that_go_always_writes_is_null() {
+    let left = normalized("rbac.authorization.k8s.io", "ClusterRole", json!({"rules": []}));
+    assert_eq!(left, Ok(json!({"metadata": {}, "rules": null})));
+}
+
+#[test]
+fn of_several_errors_that_of_a_parser_comes_first_then_the_first_wrong_type() {
+    let value = json!({"spec": {
+        "accessModes": [1, true], "resources": {"requests": {"storage": []}}, "volumeName": 5}});
+    let error = normalized("", "PersistentVolumeClaim", value).expect_err("refused");
+    assert!(error.starts_with("quantities must match"), "{error}");
+    let value = json!({"spec": {"accessModes": [1, true], "volumeName": 5}});
+    let error = normalized("", "PersistentVolumeClaim", value).expect_err("refused");
+    assert!(error.starts_with("json: cannot unmarshal number into Go struct field"), "{error}");
+    assert!(error.ends_with("accessModes of type v1.PersistentVolumeAccessMode"), "{error}");
+}
