@@ -1,4 +1,5 @@
-//! The OpenAPI v3 documents, generated from the schema: one for every group version, and an index.
+//! The OpenAPI v3 documents, generated from the schema: one for every group version, small ones for
+//! what names groups and versions, and an index.
 //!
 //! Clients take from them what they explain, validate and merge by: the schemas with their
 //! extensions, and the query parameters of every operation. Invariants: a document is built once
@@ -61,14 +62,26 @@ pub fn index() -> Document {
 
 /// The document of `api/v1` or `apis/apps/v1`, built on first use and shared.
 pub fn document(path: &str) -> Option<Document> {
-    let (path, Slot { group, version, document }) = documents().get_key_value(path)?;
-    let build = || Document::new(path, &build(Schema::builtin(), group, version));
+    let (path, Slot { subject, document }) = documents().get_key_value(path)?;
+    let build = || Document::new(path, &build(Schema::builtin(), *subject));
     Some(document.get_or_init(build).clone())
 }
 
+/// What a document is about.
+#[derive(Clone, Copy)]
+enum Subject {
+    /// `/api`: the versions of core.
+    Versions,
+    /// `/apis`: the other groups.
+    Groups,
+    /// `/apis/apps`: the versions of a group.
+    Group(&'static str),
+    /// `/apis/apps/v1`: what a group version has.
+    GroupVersion(&'static str, &'static str),
+}
+
 struct Slot {
-    group: &'static str,
-    version: &'static str,
+    subject: Subject,
     document: OnceLock<Document>,
 }
 
@@ -76,17 +89,33 @@ struct Slot {
 fn documents() -> &'static BTreeMap<String, Slot> {
     static DOCUMENTS: OnceLock<BTreeMap<String, Slot>> = OnceLock::new();
     DOCUMENTS.get_or_init(|| {
-        let rows = Schema::builtin().resources().iter();
-        let slot = |group, version| Slot { group, version, document: OnceLock::new() };
-        rows.map(|row| (paths::root(row.group, row.version), slot(row.group, row.version)))
-            .map(|(path, slot)| (path.trim_matches('/').to_owned(), slot))
-            .collect()
+        let slot = |subject| Slot { subject, document: OnceLock::new() };
+        let mut documents = BTreeMap::new();
+        documents.insert("api".to_owned(), slot(Subject::Versions));
+        documents.insert("apis".to_owned(), slot(Subject::Groups));
+        for row in Schema::builtin().resources() {
+            let path = paths::root(row.group, row.version).trim_matches('/').to_owned();
+            documents.insert(path, slot(Subject::GroupVersion(row.group, row.version)));
+            if !row.group.is_empty() {
+                documents.insert(format!("apis/{}", row.group), slot(Subject::Group(row.group)));
+            }
+        }
+        documents
     })
 }
 
-fn build(schema: &Schema, group: &str, version: &str) -> Value {
+fn build(schema: &Schema, subject: Subject) -> Value {
+    let (group, version) = match subject {
+        Subject::GroupVersion(group, version) => (group, version),
+        _ => ("", "v1"),
+    };
     let mut roots = schemas::Roots::new(schema, group, version);
-    let paths = paths::of_group_version(schema, group, version, &mut roots);
+    let paths = match subject {
+        Subject::Versions => paths::one("/api/", "getCoreAPIVersions", "APIVersions", &mut roots),
+        Subject::Groups => paths::one("/apis/", "getAPIVersions", "APIGroupList", &mut roots),
+        Subject::Group(group) => paths::of_group(group, &mut roots),
+        Subject::GroupVersion(..) => paths::of_group_version(schema, group, version, &mut roots),
+    };
     json!({
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": "1.37"},

@@ -34,13 +34,14 @@ fn folder() -> Option<PathBuf> {
 fn documents() -> Vec<(String, Value, Value)> {
     let Some(folder) = folder() else { return Vec::new() };
     let rows = Schema::builtin().resources().iter();
-    let paths: BTreeSet<String> = rows
+    let mut paths: BTreeSet<String> = rows
         .filter(|row| row.version != "v1beta1")
-        .map(|row| match row.group {
-            "" => format!("api/{}", row.version),
-            group => format!("apis/{group}/{}", row.version),
+        .flat_map(|row| match row.group {
+            "" => [format!("api/{}", row.version), "api".to_owned()],
+            group => [format!("apis/{group}/{}", row.version), format!("apis/{group}")],
         })
         .collect();
+    paths.insert("apis".to_owned());
     assert!(paths.len() > 20, "{} documents are too few", paths.len());
     let read = |path: String| {
         let ours = openapi::document(&path).expect("a document");

@@ -18,6 +18,24 @@ pub(super) fn root(group: &str, version: &str) -> String {
     if group.is_empty() { format!("/api/{version}/") } else { format!("/apis/{group}/{version}/") }
 }
 
+/// A document of one path, which answers one of discovery's own kinds.
+pub(super) fn one(
+    path: &str,
+    operation_id: &str,
+    kind: &str,
+    roots: &mut Roots<'_>,
+) -> Map<String, Value> {
+    let answer = roots.kind("", "v1", kind).unwrap_or_default();
+    let operation = operations::discovery(operation_id.to_owned(), &answer);
+    [(path.to_owned(), json!({"get": operation}))].into_iter().collect()
+}
+
+/// The document of `/apis/apps/`.
+pub(super) fn of_group(group: &str, roots: &mut Roots<'_>) -> Map<String, Value> {
+    let operation_id = format!("get{}APIGroup", words(group, ""));
+    one(&format!("/apis/{group}/"), &operation_id, "APIGroup", roots)
+}
+
 pub(super) fn of_group_version(
     schema: &Schema,
     group: &str,
@@ -55,9 +73,8 @@ struct Paths<'build, 'schema> {
 
 impl Paths<'_, '_> {
     fn discovery(&mut self, root: &str) {
-        let answer = self.roots.kind("", "v1", "APIResourceList").unwrap_or_default();
-        let id = format!("get{}APIResources", self.words);
-        self.paths.insert(root.to_owned(), json!({"get": operations::discovery(id, &answer)}));
+        let operation_id = format!("get{}APIResources", self.words);
+        self.paths.append(&mut one(root, &operation_id, "APIResourceList", self.roots));
     }
 
     fn add(&mut self, path: &str, method: &str, operation: Value) {
