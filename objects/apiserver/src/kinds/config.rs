@@ -43,7 +43,22 @@ pub(crate) const SECRET: Hooks = Hooks {
 };
 
 /// The row of ServiceAccount.
-pub(crate) const SERVICE_ACCOUNT: Hooks = Hooks { name: NameRule::Subdomain, ..GENERIC };
+pub(crate) const SERVICE_ACCOUNT: Hooks = Hooks {
+    name: NameRule::Subdomain,
+    prepare_create: secrets_by_name,
+    prepare_update: |new, _| secrets_by_name(new),
+    ..GENERIC
+};
+
+/// A service account refers to secrets of its own namespace by name, and says nothing else of them.
+fn secrets_by_name(account: &mut Value) {
+    let secrets = account.get_mut("secrets").and_then(Value::as_array_mut);
+    for secret in secrets.into_iter().flatten() {
+        if let Some(members) = secret.as_object_mut() {
+            members.retain(|member, _| member == "name");
+        }
+    }
+}
 
 /// *Units*: bytes of all values, decoded.
 const DATA_BYTES_MAX: usize = 1 << 20;
