@@ -21,8 +21,8 @@ use super::path::{Path, ResourcePath, why_no_segment};
 use super::shapes::Shaper;
 use super::{lists, reviews, watches};
 use crate::registry::{
-    self, CreateOptions, DeleteOptions, GetOptions, ListOptions, PatchKind, PatchOptions,
-    RequestContext, Resource, Target, UpdateOptions, UserInfo,
+    self, CreateOptions, DeleteOptions, FieldValidation, GetOptions, ListOptions, PatchKind,
+    PatchOptions, RequestContext, Resource, Target, UpdateOptions, UserInfo,
 };
 use crate::status::{Reason, Status};
 
@@ -284,12 +284,16 @@ impl Asked<'_> {
             Verb::Create => {
                 let options = CreateOptions::for_create(pairs)?;
                 let input = self.input(body).await?;
-                self.one(registry.create(context, target, input, &options).await?, form)
+                let said = told(&input, options.field_validation);
+                let outcome = registry.create(context, target, input, &options).await;
+                self.written(outcome, &said, form)
             }
             Verb::Update => {
                 let options = UpdateOptions::for_update(pairs)?;
                 let input = self.input(body).await?;
-                self.one(registry.update(context, target, input, &options).await?, form)
+                let said = told(&input, options.field_validation);
+                let outcome = registry.update(context, target, input, &options).await;
+                self.written(outcome, &said, form)
             }
             Verb::Patch => {
                 let kind = self.patch_kind()?;
@@ -349,6 +353,24 @@ impl Asked<'_> {
         })
     }
 
+    /// What became of a write. What was found in its body is told of when it is refused, too.
+    fn written(
+        &self,
+        outcome: Result<registry::Answer, Status>,
+        said: &[String],
+        form: Form,
+    ) -> Result<Answer, Status> {
+        match outcome {
+            Ok(answered) => self.one(answered, form),
+            Err(status) if said.is_empty() => Err(status),
+            Err(status) => {
+                let mut answer = answer::refusal(&status, form);
+                warn(&mut answer, said);
+                Ok(answer)
+            }
+        }
+    }
+
     /// One object, or a report.
     fn one(&self, answered: registry::Answer, form: Form) -> Result<Answer, Status> {
         let code = StatusCode::from_u16(answered.code).unwrap_or(StatusCode::OK);
@@ -358,6 +380,14 @@ impl Asked<'_> {
         };
         warn(&mut answer, &answered.warnings);
         Ok(answer)
+    }
+}
+
+/// What is found in a body and only warned of.
+fn told(input: &registry::Input, mode: FieldValidation) -> Vec<String> {
+    match mode {
+        FieldValidation::Warn => input.findings.clone(),
+        FieldValidation::Ignore | FieldValidation::Strict => Vec::new(),
     }
 }
 
