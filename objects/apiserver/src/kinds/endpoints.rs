@@ -15,9 +15,6 @@ pub(crate) const ENDPOINTS: Hooks = Hooks {
             each(subset, "ports", |port| fill_zero(port, "protocol", "TCP"));
         });
     },
-    warnings: |_, _| {
-        vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".into()]
-    },
     create: |object, errors| subsets(&object.at("subsets"), errors),
     update: |new, old, errors| {
         if new.at("subsets").value != old.at("subsets").value {

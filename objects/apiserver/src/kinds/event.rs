@@ -9,7 +9,7 @@ use crate::status::FieldErrors;
 
 /// The row of core events.
 pub(crate) const CORE_EVENT: Hooks = Hooks {
-    name: NameRule::Any,
+    name: NameRule::PathSegment,
     create: |event, errors| shared(event, "reportingComponent", errors),
     update: |event, _, errors| shared(event, "reportingComponent", errors),
     ..GENERIC

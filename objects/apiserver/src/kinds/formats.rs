@@ -99,6 +99,18 @@ pub(crate) fn dns_subdomain(text: &str) -> Faults {
     faults
 }
 
+/// A DNS subdomain in which letters may be upper case.
+pub(crate) fn any_case_subdomain(text: &str) -> Faults {
+    const WORDS: &str = "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or \
+        '.', and must start and end with an alphanumeric character";
+    let mut faults = too_long(text, 253);
+    if !is_subdomain(&text.to_ascii_lowercase()) {
+        let shape = format!("{LABEL}(\\.{LABEL})*");
+        faults.push(mismatch(WORDS, &shape, &["Example.com"]));
+    }
+    faults
+}
+
 /// A DNS label that starts with a letter.
 pub(crate) fn dns_1035_label(text: &str) -> Faults {
     const WORDS: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or \

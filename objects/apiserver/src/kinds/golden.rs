@@ -347,6 +347,11 @@ fn network_kinds_are_defaulted_and_refused_as_observed() {
 }
 
 #[test]
+fn drivers_certificates_and_flows_are_defaulted_and_refused_as_observed() {
+    agree(include_str!("golden/more.txt"), 100);
+}
+
+#[test]
 fn cluster_kinds_are_defaulted_and_refused_as_observed() {
     agree(include_str!("golden/cluster.txt"), 125);
 }

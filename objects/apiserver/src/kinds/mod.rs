@@ -18,12 +18,16 @@ use schema::Value;
 mod amounts;
 mod at;
 mod autoscaler;
+mod certificates;
 mod checks;
 mod classes;
+mod cluster_addresses;
 mod config;
+mod csi;
 mod edit;
 mod endpoints;
 mod event;
+mod flow;
 pub(crate) mod formats;
 #[cfg(test)]
 mod golden;
@@ -159,7 +163,7 @@ pub fn hooks(group: &str, kind: &str) -> &'static Hooks {
 }
 
 /// Every kind that knows something of its own: group, kind, row.
-static ROWS: [(&str, &str, Hooks); 56] = [
+static ROWS: [(&str, &str, Hooks); 58] = [
     ("", "ConfigMap", config::CONFIG_MAP),
     ("", "Endpoints", endpoints::ENDPOINTS),
     ("", "Event", event::CORE_EVENT),
@@ -190,30 +194,32 @@ static ROWS: [(&str, &str, Hooks); 56] = [
     ("autoscaling", "HorizontalPodAutoscaler", autoscaler::HORIZONTAL_POD_AUTOSCALER),
     ("batch", "CronJob", jobs::CRON_JOB),
     ("batch", "Job", jobs::JOB),
+    ("certificates.k8s.io", "CertificateSigningRequest", certificates::CERTIFICATE_SIGNING_REQUEST),
     ("coordination.k8s.io", "Lease", event::LEASE),
     ("discovery.k8s.io", "EndpointSlice", endpoints::ENDPOINT_SLICE),
     ("events.k8s.io", "Event", event::EVENT),
-    ("flowcontrol.apiserver.k8s.io", "FlowSchema", NAMED),
-    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", NAMED),
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema", flow::FLOW_SCHEMA),
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", flow::PRIORITY_LEVEL),
+    ("networking.k8s.io", "IPAddress", cluster_addresses::IP_ADDRESS),
     ("networking.k8s.io", "Ingress", networking::INGRESS),
     ("networking.k8s.io", "IngressClass", networking::INGRESS_CLASS),
     ("networking.k8s.io", "NetworkPolicy", networking::NETWORK_POLICY),
-    ("networking.k8s.io", "ServiceCIDR", NAMED),
+    ("networking.k8s.io", "ServiceCIDR", cluster_addresses::SERVICE_CIDR),
     ("node.k8s.io", "RuntimeClass", classes::RUNTIME_CLASS),
     ("policy", "PodDisruptionBudget", guards::POD_DISRUPTION_BUDGET),
     ("rbac.authorization.k8s.io", "ClusterRole", rbac::CLUSTER_ROLE),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding", rbac::CLUSTER_ROLE_BINDING),
     ("rbac.authorization.k8s.io", "Role", rbac::ROLE),
     ("rbac.authorization.k8s.io", "RoleBinding", rbac::ROLE_BINDING),
-    ("resource.k8s.io", "DeviceClass", NAMED),
+    ("resource.k8s.io", "DeviceClass", cluster_addresses::DEVICE_CLASS),
     ("resource.k8s.io", "ResourceClaim", NAMED),
     ("resource.k8s.io", "ResourceClaimTemplate", NAMED),
     ("resource.k8s.io", "ResourceSlice", NAMED),
     ("scheduling.k8s.io", "PriorityClass", classes::PRIORITY_CLASS),
-    ("storage.k8s.io", "CSIDriver", storage_kinds::CSI_DRIVER),
-    ("storage.k8s.io", "CSINode", storage_kinds::CSI_NODE),
-    ("storage.k8s.io", "CSIStorageCapacity", NAMED),
+    ("storage.k8s.io", "CSIDriver", csi::CSI_DRIVER),
+    ("storage.k8s.io", "CSINode", csi::CSI_NODE),
+    ("storage.k8s.io", "CSIStorageCapacity", csi::CSI_STORAGE_CAPACITY),
     ("storage.k8s.io", "StorageClass", classes::STORAGE_CLASS),
-    ("storage.k8s.io", "VolumeAttachment", storage_kinds::VOLUME_ATTACHMENT),
-    ("storage.k8s.io", "VolumeAttributesClass", NAMED),
+    ("storage.k8s.io", "VolumeAttachment", csi::VOLUME_ATTACHMENT),
+    ("storage.k8s.io", "VolumeAttributesClass", csi::VOLUME_ATTRIBUTES_CLASS),
 ];

@@ -1,4 +1,4 @@
-//! Storage that outlives pods: volumes, claims of them, drivers and what is attached where.
+//! Storage that outlives pods: volumes and claims of them.
 
 use super::at::At;
 use super::edit::{self, fill, make, set};
@@ -47,43 +47,8 @@ pub(crate) const PERSISTENT_VOLUME: Hooks = Hooks {
     ..GENERIC
 };
 
-/// The row of CSINode.
-pub(crate) const CSI_NODE: Hooks = Hooks {
-    name: NameRule::Subdomain,
-    create: |node, errors| drivers(&node.at("spec.drivers"), errors),
-    update: |node, _, errors| drivers(&node.at("spec.drivers"), errors),
-    ..GENERIC
-};
-
-/// The row of CSIDriver.
-pub(crate) const CSI_DRIVER: Hooks = Hooks {
-    name: NameRule::Subdomain,
-    default: default_driver,
-    create: |driver, errors| {
-        let policies = ["File", "None", "ReadWriteOnceWithFSType"];
-        checks::optional_one_of(&driver.at("spec.fsGroupPolicy"), errors, &policies);
-        for mode in driver.at("spec.volumeLifecycleModes").items() {
-            let list = driver.at("spec.volumeLifecycleModes");
-            checks::one_of(&list.with(mode.value), errors, &["Persistent", "Ephemeral"]);
-        }
-    },
-    ..GENERIC
-};
-
-/// The row of VolumeAttachment.
-pub(crate) const VOLUME_ATTACHMENT: Hooks = Hooks {
-    name: NameRule::Subdomain,
-    prepare_status: |new, old| edit::take_from(new, old, "spec"),
-    create: |it, errors| {
-        volumes::driver_name(&it.at("spec.attacher"), errors);
-        checks::required(&it.at("spec.nodeName"), errors);
-    },
-    update: |new, old, errors| checks::immutable(&new.at("spec"), &old.at("spec"), errors),
-    ..GENERIC
-};
-
 /// What the admission plugin StorageObjectInUseProtection adds.
-fn protect(object: &mut Value, finalizer: &str) {
+pub(crate) fn protect(object: &mut Value, finalizer: &str) {
     let Some(metadata) = make(object, "metadata") else { return };
     let mut list =
         metadata.get("finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -234,34 +199,5 @@ fn source(spec: &At, errors: &mut FieldErrors) {
     if spec.text_of("hostPath.path") == "/" && recycled {
         let words = "may not be 'recycle' for a hostPath mount of '/'";
         spec.at("persistentVolumeReclaimPolicy").forbidden(errors, words);
-    }
-}
-
-fn drivers(list: &At, errors: &mut FieldErrors) {
-    let mut names = std::collections::HashSet::new();
-    for driver in list.items() {
-        volumes::driver_name(&driver.at("name"), errors);
-        checks::required(&driver.at("nodeID"), errors);
-        if !names.insert(driver.text_of("name")) {
-            driver.at("name").duplicate(errors);
-        }
-    }
-}
-
-fn default_driver(driver: &mut Value) {
-    let Some(spec) = make(driver, "spec") else { return };
-    fill(spec, "attachRequired", true);
-    for field in [
-        "podInfoOnMount",
-        "storageCapacity",
-        "requiresRepublish",
-        "seLinuxMount",
-        "preventPodSchedulingIfMissing",
-    ] {
-        fill(spec, field, false);
-    }
-    fill(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
-    if edit::is_zero(spec.get("volumeLifecycleModes")) {
-        set(spec, "volumeLifecycleModes", json!(["Persistent"]));
     }
 }

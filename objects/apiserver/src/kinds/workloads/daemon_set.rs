@@ -14,7 +14,10 @@ pub(crate) const DAEMON_SET: Hooks = Hooks {
     default,
     prepare_create: |object| set_template_generation(object, 1),
     prepare_update,
-    prepare_status: |new, old| edit::take_from(new, old, "spec"),
+    prepare_status: |new, old| {
+        edit::take_from(new, old, "spec");
+        set_template_generation(new, template_generation(old));
+    },
     warnings: |new, old| pod::named_template_warnings(new, old, "spec.template"),
     create: |object, errors| spec(&object.at("spec"), errors),
     update,
@@ -46,9 +49,14 @@ fn set_template_generation(object: &mut Value, generation: i64) {
     }
 }
 
+fn template_generation(object: &Value) -> i64 {
+    let annotations = object.get("metadata").and_then(|metadata| metadata.get("annotations"));
+    let text = annotations.and_then(|it| it.get(TEMPLATE_GENERATION)).and_then(Value::as_str);
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 fn prepare_update(new: &mut Value, old: &Value) {
-    let was = old.pointer(&format!("/metadata/annotations/{TEMPLATE_GENERATION}"));
-    let was = was.and_then(Value::as_str).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let was = template_generation(old);
     let changed = new.pointer("/spec/template") != old.pointer("/spec/template");
     set_template_generation(new, was + i64::from(changed));
 }
