@@ -135,3 +135,19 @@ fn only_a_list_marks_the_default_storage_class() {
     assert_eq!(name(&json!({ "resourceVersion": "1" })), "a (default)");
     assert_eq!(name(&class["metadata"]), "a");
 }
+
+#[test]
+fn a_scale_is_shown_by_what_is_wanted_and_what_there_is() {
+    let scale = json!({
+        "kind": "Scale",
+        "metadata": { "name": "web" },
+        "spec": { "replicas": 3 },
+        "status": { "replicas": 2 },
+    });
+    let now = Timestamp::UNIX_EPOCH;
+    let printer = printer("autoscaling", "Scale");
+    let table =
+        table(printer, [&scale], &scale["metadata"], IncludeObject::None, Headers::Shown, now);
+    assert_eq!(table["rows"][0]["cells"], json!(["web", 3, 2, "<unknown>"]));
+    assert_eq!(table["columnDefinitions"][0]["format"], "");
+}

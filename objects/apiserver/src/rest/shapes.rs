@@ -10,7 +10,7 @@ use super::answer::{self, Answer};
 use super::negotiate::{Form, Shape};
 use super::verbs::Asked;
 use crate::status::{Reason, Status};
-use crate::tables::{self, Headers, IncludeObject};
+use crate::tables::{self, Headers, IncludeObject, Printer};
 
 /// Shapes objects of one resource.
 #[derive(Debug, Clone)]
@@ -55,8 +55,8 @@ impl Shaper {
         match form.shape {
             Shape::Object | Shape::Discovery => Ok(value.clone()),
             Shape::Table(version) => {
-                let one = std::iter::once(value);
-                Ok(self.table(one, &value["metadata"], version, headers))
+                let printer = self.printer_of(value);
+                Ok(self.table(printer, [value], &value["metadata"], version, headers))
             }
             Shape::Metadata(version) => Ok(versioned(tables::partial_object(value), version)),
             Shape::MetadataList(_) => {
@@ -73,7 +73,10 @@ impl Shaper {
         form: Form,
     ) -> Result<Value, Status> {
         match form.shape {
-            Shape::Table(version) => Ok(self.table(items, metadata, version, Headers::Shown)),
+            Shape::Table(version) => {
+                let printer = tables::printer(self.facts.group, self.facts.kind);
+                Ok(self.table(printer, items, metadata, version, Headers::Shown))
+            }
             Shape::Metadata(_) => Err(self.wrong("PartialObjectMetadata", "a list", "List")),
             Shape::MetadataList(version) => {
                 Ok(versioned(tables::partial_object_list(items, metadata), version))
@@ -93,17 +96,28 @@ impl Shaper {
             Shape::Table(version) => version,
             _ => "meta.k8s.io/v1",
         };
-        self.table(std::iter::empty(), metadata, version, headers)
+        let printer = tables::printer(self.facts.group, self.facts.kind);
+        self.table(printer, [], metadata, version, headers)
+    }
+
+    /// The printer of one object. Subresources answer objects of other kinds than their resource's.
+    fn printer_of(&self, object: &Value) -> &'static Printer {
+        let (version, kind) = (object["apiVersion"].as_str(), object["kind"].as_str());
+        let group = version.unwrap_or_default().split_once('/').map_or("", |(group, _)| group);
+        match kind {
+            Some(kind) if kind != self.facts.kind => tables::printer(group, kind),
+            _ => tables::printer(self.facts.group, self.facts.kind),
+        }
     }
 
     fn table<'a>(
         &self,
-        items: impl Iterator<Item = &'a Value>,
+        printer: &Printer,
+        items: impl IntoIterator<Item = &'a Value>,
         metadata: &Value,
         version: &'static str,
         headers: Headers,
     ) -> Value {
-        let printer = tables::printer(self.facts.group, self.facts.kind);
         let now = jiff::Timestamp::now();
         versioned(tables::table(printer, items, metadata, self.include, headers, now), version)
     }
