@@ -16,6 +16,8 @@ pub struct Memory {
     labels: BTreeMap<u64, String>,
     bases: BTreeSet<String>,
     own_port: u16,
+    /// The step and the number of the newest label.
+    last: (usize, usize),
     continue_token: String,
     list_version: String,
 }
@@ -86,8 +88,11 @@ impl Memory {
         let newest = self.labels.last_key_value().map_or(0, |(version, _)| *version);
         let unknown: Vec<u64> =
             versions.into_iter().filter(|version| !self.labels.contains_key(version)).collect();
-        for (number, version) in unknown.into_iter().enumerate() {
+        for version in unknown {
             let age = if version > newest { "new" } else { "old" };
+            // Several answers of one step are taken in one after the other: those of its watches.
+            let number = if self.last.0 == step { self.last.1 + 1 } else { 0 };
+            self.last = (step, number);
             self.labels.insert(version, format!("<rv {age} {step}.{number}>"));
         }
     }

@@ -1,7 +1,7 @@
 //! Everything that is no object: discovery, OpenAPI, version, health, metrics, the list of paths.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, VARY};
 use http::{HeaderValue, Method, StatusCode};
 use schema::{Value, openapi};
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::ask::Ask;
 use super::discovery::{Discovery, Tagged};
 use super::door::Door;
 use super::negotiate::{Offer, Shape};
-use crate::status::{Reason, Status};
+use crate::status::Status;
 
 /// The release whose API is served.
 pub const KUBERNETES_VERSION: &str = "v1.37.0";
@@ -31,7 +31,7 @@ pub(crate) fn answer(door: &Door, ask: &Ask, segments: &[&str]) -> Result<Answer
         }
         [""] => paths(door, ask),
         ["openapi", "v3", path @ ..] => open_api(ask, path),
-        ["openapi", "v2"] => Err(no_open_api_v2()),
+        ["openapi", "v2"] => Ok(open_api_v2(ask)),
         ["api"] => {
             let plain = || discovery.api_versions(&door.address);
             aggregated(ask, &discovery.core, plain)
@@ -139,9 +139,26 @@ fn paths(door: &Door, ask: &Ask) -> Result<Answer, Status> {
     Ok(answer::document(StatusCode::OK, form, &json!({"paths": paths})))
 }
 
-fn no_open_api_v2() -> Status {
-    let message = "OpenAPI v2 is not served; ask for /openapi/v3";
-    Status::plain(404, Reason::NotFound, message)
+/// The old document, without any path or definition: kubectl falls back to it for kinds that the
+/// new ones do not have, and then finds that it does not have them either.
+///
+/// Compat: its protobuf form is the one that client-go asks for.
+fn open_api_v2(ask: &Ask) -> Answer {
+    const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    if ask.header(ACCEPT).contains("proto-openapi.spec.v2") {
+        let field = |tag: u8, bytes: &[u8]| {
+            // Every field is short: one byte holds its length.
+            let mut field = vec![tag << 3 | 2, bytes.len().to_le_bytes()[0]];
+            field.extend_from_slice(bytes);
+            field
+        };
+        let info = [field(1, b"Kubernetes"), field(2, KUBERNETES_VERSION.as_bytes())].concat();
+        let document = [field(1, b"2.0"), field(2, &info), field(8, b"")].concat();
+        return answer::typed(StatusCode::OK, PROTOBUF, Bytes::from(document));
+    }
+    let info = json!({"title": "Kubernetes", "version": KUBERNETES_VERSION});
+    let document = json!({"swagger": "2.0", "info": info, "paths": {}, "definitions": {}});
+    answer::typed(StatusCode::OK, "application/json", Bytes::from(document.to_string()))
 }
 
 fn open_api(ask: &Ask, path: &[&str]) -> Result<Answer, Status> {

@@ -258,8 +258,17 @@ impl Asked<'_> {
         &self.target.resource
     }
 
+    /// Compat: the warning of a version stands before all others, and none is given twice.
     fn warn_of_version(&self, answer: &mut Answer) {
+        let headers = answer.headers_mut();
+        let others: Vec<_> = headers.get_all(WARNING).iter().cloned().collect();
+        headers.remove(WARNING);
         warn(answer, self.resource().deprecation_warning().as_slice());
+        for other in others {
+            if answer.headers().get_all(WARNING).iter().all(|given| given != other) {
+                answer.headers_mut().append(WARNING, other);
+            }
+        }
     }
 
     async fn answer<B>(&self, verb: Verb, body: B, form: Form) -> Result<Answer, Status>
