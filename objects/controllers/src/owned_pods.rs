@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
@@ -23,6 +24,9 @@ use crate::recorder::Recorder;
 
 /// So many calls are under way at the same time: each takes a connection of its own.
 const CALLS_MAX: usize = 32;
+
+/// An owner of many pods is looked at again at most this often while they change.
+const PACE: Duration = Duration::from_millis(20);
 
 /// How a controller finds its keys from a pod.
 pub trait PodOwners {
@@ -48,7 +52,7 @@ pub struct OwnedPods {
 impl OwnedPods {
     /// Nothing expected, nothing to be looked at.
     pub fn new(client: Client, recorder: Recorder) -> Self {
-        Self { client, recorder, expectations: Expectations::default(), queue: Queue::new() }
+        Self { client, recorder, expectations: Expectations::default(), queue: Queue::paced(PACE) }
     }
 
     /// Wakes whom a pod's change concerns.

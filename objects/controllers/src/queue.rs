@@ -4,6 +4,10 @@
 //! handed to a second worker, but is waiting again after its worker is done if it was added
 //! meanwhile. A delayed key becomes an ordinary one when its time has come.
 //!
+//! A paced queue lets a key rest for a moment before it is worked on again because of what came in
+//! meanwhile: a burst of events about one key becomes a few looks at it, and the first look is not
+//! delayed.
+//!
 //! Must not know: what the keys mean.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -36,6 +40,8 @@ impl<T> Clone for Queue<T> {
 struct Inner<T> {
     state: Mutex<State<T>>,
     changed: Notify,
+    /// How long a key rests; zero for a queue that is not paced.
+    pace: Duration,
 }
 
 #[derive(Debug)]
@@ -45,6 +51,8 @@ struct State<T> {
     dirty: HashSet<T>,
     working: HashSet<T>,
     delayed: BTreeSet<(Instant, T)>,
+    /// Keys that were added again while worked on and rest now; they stay in `dirty`.
+    resting: BTreeSet<(Instant, T)>,
     failures: HashMap<T, u32>,
 }
 
@@ -57,14 +65,20 @@ impl<T: Eq + Hash + Ord + Clone> Default for Queue<T> {
 impl<T: Eq + Hash + Ord + Clone> Queue<T> {
     /// An empty queue.
     pub fn new() -> Self {
+        Self::paced(Duration::ZERO)
+    }
+
+    /// An empty queue whose keys rest for `pace` where they would follow upon themselves.
+    pub fn paced(pace: Duration) -> Self {
         let state = State {
             ready: VecDeque::new(),
             dirty: HashSet::new(),
             working: HashSet::new(),
             delayed: BTreeSet::new(),
+            resting: BTreeSet::new(),
             failures: HashMap::new(),
         };
-        Self { inner: Arc::new(Inner { state: Mutex::new(state), changed: Notify::new() }) }
+        Self { inner: Arc::new(Inner { state: Mutex::new(state), changed: Notify::new(), pace }) }
     }
 
     /// Asks for the key to be looked at.
@@ -114,12 +128,12 @@ impl<T: Eq + Hash + Ord + Clone> Queue<T> {
                 let mut state = self.inner.state.lock();
                 state.ripen(Instant::now());
                 if let Some(key) = state.take() {
-                    if !state.ready.is_empty() || !state.delayed.is_empty() {
+                    if !state.ready.is_empty() || state.next_time().is_some() {
                         self.inner.changed.notify_one();
                     }
                     return key;
                 }
-                state.delayed.first().map(|(at, _)| *at)
+                state.next_time()
             };
             match until {
                 Some(at) => tokio::select! {
@@ -135,11 +149,16 @@ impl<T: Eq + Hash + Ord + Clone> Queue<T> {
     pub fn done(&self, key: &T) {
         let mut state = self.inner.state.lock();
         state.working.remove(key);
-        if state.dirty.contains(key) {
-            state.ready.push_back(key.clone());
-            drop(state);
-            self.inner.changed.notify_one();
+        if !state.dirty.contains(key) {
+            return;
         }
+        if self.inner.pace.is_zero() {
+            state.ready.push_back(key.clone());
+        } else {
+            state.resting.insert((Instant::now() + self.inner.pace, key.clone()));
+        }
+        drop(state);
+        self.inner.changed.notify_one();
     }
 
     /// How many keys are waiting, without the delayed ones.
@@ -165,6 +184,18 @@ impl<T: Eq + Hash + Ord + Clone> State<T> {
         {
             self.add(key);
         }
+        while let Some((at, _)) = self.resting.first()
+            && *at <= now
+            && let Some((_, key)) = self.resting.pop_first()
+        {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// When the next delayed or resting key is ready.
+    fn next_time(&self) -> Option<Instant> {
+        let first = |keys: &BTreeSet<(Instant, T)>| keys.first().map(|(at, _)| *at);
+        [first(&self.delayed), first(&self.resting)].into_iter().flatten().min()
     }
 
     fn take(&mut self) -> Option<T> {
@@ -221,6 +252,24 @@ mod tests {
         queue.forget(&"a");
         assert_eq!(queue.failures(&"a"), 0);
         assert_eq!(retry_delay(99), RETRY_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paced_key_rests_before_it_follows_upon_itself() {
+        let pace = Duration::from_millis(20);
+        let queue = Queue::paced(pace);
+        let start = Instant::now();
+        queue.add("a");
+        assert_eq!(queue.next().await, "a");
+        assert_eq!(start.elapsed(), Duration::ZERO, "the first look is not delayed");
+        queue.add("a");
+        queue.done(&"a");
+        queue.add("a");
+        assert_eq!(queue.next().await, "a");
+        assert_eq!(start.elapsed(), pace);
+        queue.done(&"a");
+        let more = tokio::time::timeout(Duration::from_secs(9), queue.next()).await;
+        assert!(more.is_err(), "one look for all that came in");
     }
 
     #[tokio::test(start_paused = true)]

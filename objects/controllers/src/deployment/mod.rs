@@ -11,6 +11,7 @@ mod rollout;
 mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet};
@@ -32,6 +33,9 @@ use crate::selector::{is_empty, selects};
 use crate::worker::work;
 use crate::written::Written;
 
+/// A Deployment is looked at again at most this often while its sets change.
+const PACE: Duration = Duration::from_millis(20);
+
 /// Runs until shutdown.
 pub async fn run(context: Context) {
     let controller = Arc::new(Deployments {
@@ -42,7 +46,7 @@ pub async fn run(context: Context) {
         pods: context.informer(),
         own: Written::default(),
         written: Written::default(),
-        queue: Queue::new(),
+        queue: Queue::paced(PACE),
     });
     let synced = context.synced(&controller.deployments).await
         && context.synced(&controller.sets).await

@@ -9,6 +9,7 @@ mod resolve;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Endpoints, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -31,6 +32,9 @@ const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const US: &str = "endpointslice-controller.k8s.io";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
+/// A Service is looked at again at most this often while its pods change.
+const PACE: Duration = Duration::from_millis(100);
+
 /// Runs until shutdown.
 pub async fn run(context: Context) {
     let controller = Arc::new(Publisher {
@@ -41,7 +45,7 @@ pub async fn run(context: Context) {
         slices: context.informer(),
         endpoints: context.informer(),
         written: Written::default(),
-        queue: Queue::new(),
+        queue: Queue::paced(PACE),
     });
     let synced = context.synced(&controller.services).await
         && context.synced(&controller.pods).await

@@ -96,6 +96,7 @@ impl Cluster {
         config.auth_info.token = Some(TOKEN.to_owned().into());
         let client = Client::try_from(config).expect("a client");
         let begin = Instant::now();
+        let mut looks = tokio::time::interval(crate::world::LOOK);
         let namespaces = Api::<Namespace>::all(client.clone());
         loop {
             if matches!(namespaces.get_opt("default").await, Ok(Some(_))) {
@@ -103,7 +104,7 @@ impl Cluster {
             }
             let log = self.folder.path().join("kube-apiserver.log");
             assert!(begin.elapsed() < Duration::from_secs(60), "not ready: {}", log.display());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            looks.tick().await;
         }
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct World {
 
 /// A condition that does not come true in this time fails its scenario.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked at.
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 impl World {
     pub(crate) async fn create(client: Client, scenario: &str) -> Self {
@@ -103,9 +105,10 @@ impl World {
         F: Fn() -> R,
         R: Future<Output = bool>,
     {
+        let mut looks = tokio::time::interval(LOOK);
         let wait = async {
             while !holds().await {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                looks.tick().await;
             }
         };
         let namespace = &self.namespace;
