@@ -195,7 +195,7 @@ impl Registry {
         };
         let Ok(parsed) = address.parse::<Ipv4Addr>() else { return Ok(()) };
         if !range.holds(parsed) {
-            return Err(refuse(&format!("the provided IP ({address}) is not in the valid range")));
+            return Err(refuse("the provided network does not match the current range"));
         }
         if self.claim(service, address, dry_run).await? {
             return Ok(());

@@ -32,6 +32,7 @@ impl Registry {
         let mut warnings = strict::judge(input.findings, options.field_validation, &body)?;
         let mut new = input.value;
         prepare::check_namespace(row, &target.namespace, &mut new)?;
+        warnings.extend(prepare::drop_double_owners(&mut new));
         let asked_version = !object::text(&new, "resourceVersion").is_empty();
         let mut new = self.stored_version(row, new)?;
         (row.hooks.default)(&mut new);
@@ -99,7 +100,8 @@ impl Registry {
 
     /// 422 for what validation found.
     pub(super) fn invalid(&self, row: &Resource, object: &Value, errors: FieldErrors) -> Status {
-        Status::invalid(row.group(), row.kind(), object::text(object, "name"), errors)
+        // Compat: the group is that of the stored form.
+        Status::invalid(row.stored.0, row.kind(), object::text(object, "name"), errors)
     }
 
     /// Writes a key that is not there.

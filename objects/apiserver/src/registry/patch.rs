@@ -85,8 +85,8 @@ impl Registry {
         let target = patching.target;
         let row = &target.resource;
         let served = self.served(row, current.value.clone(), current.revision)?;
-        let (left, warnings) = self.patch_value(patching, &served)?;
-        let mut new = left;
+        let (mut new, mut warnings) = self.patch_value(patching, &served)?;
+        warnings.extend(prepare::drop_double_owners(&mut new));
         prepare::check_namespace(row, &target.namespace, &mut new)?;
         prepare::check_name(&target.name, &new)?;
         let mut new = self.stored_version(row, new)?;

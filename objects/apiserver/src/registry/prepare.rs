@@ -4,7 +4,6 @@
 //! Invariant: these are pure functions of the row, the new object and the old one.
 
 use schema::Value;
-use schema::types::{Omit, Schema, Shape, TypeId};
 use serde_json::Map;
 
 use super::object;
@@ -32,6 +31,30 @@ pub(super) fn check_namespace(
     }
     Err(Status::bad_request(
         "the namespace of the provided object does not match the namespace sent on the request",
+    ))
+}
+
+/// Drops owners that are named twice; what the client is told of them.
+pub(super) fn drop_double_owners(object: &mut Value) -> Option<String> {
+    let owners = object["metadata"]["ownerReferences"].as_array_mut()?;
+    let mut kept: Vec<Value> = Vec::with_capacity(owners.len());
+    let mut double = Vec::new();
+    for owner in owners.drain(..) {
+        if kept.contains(&owner) {
+            double.push(owner["uid"].as_str().unwrap_or_default().to_owned());
+        } else {
+            kept.push(owner);
+        }
+    }
+    *owners = kept;
+    if double.is_empty() {
+        return None;
+    }
+    Some(format!(
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references \
+         in 1.20+, and may reject such requests as early as 1.24; please fix your requests; \
+         duplicate UID(s) observed: {}",
+        double.join(", ")
     ))
 }
 
@@ -148,41 +171,7 @@ impl Registry {
         let taken = std::mem::take(object);
         *object = schema::typed::normalize(self.schema(), row.stored_type_id, taken)
             .map_err(Status::internal)?;
-        forget_empty(self.schema(), row.stored_type_id, object);
         Ok(())
-    }
-}
-
-/// Empty lists and maps that Go always writes become null, as they do in protobuf, which does not
-/// tell an empty list from none: kube-apiserver answers what it stored.
-fn forget_empty(schema: &Schema, id: TypeId, object: &mut Value) {
-    let Some(members) = object.as_object_mut() else { return };
-    let known = schema.get(id);
-    for (name, value) in members.iter_mut() {
-        let Some(field) = known.field(name) else { continue };
-        let empty = match value {
-            Value::Array(list) => list.is_empty(),
-            Value::Object(map) => map.is_empty() && matches!(field.shape, Shape::Map(_)),
-            _ => false,
-        };
-        if empty && field.omit == Omit::Never {
-            *value = Value::Null;
-        } else {
-            forget_inside(schema, &field.shape, value);
-        }
-    }
-}
-
-fn forget_inside(schema: &Schema, shape: &Shape, value: &mut Value) {
-    match (shape, value) {
-        (Shape::Object(id), value) => forget_empty(schema, *id, value),
-        (Shape::List(element), Value::Array(list)) => {
-            list.iter_mut().for_each(|one| forget_inside(schema, element, one));
-        }
-        (Shape::Map(element), Value::Object(map)) => {
-            map.values_mut().for_each(|one| forget_inside(schema, element, one));
-        }
-        _ => {}
     }
 }
 

@@ -67,8 +67,9 @@ impl Registry {
     ) -> Result<Answer, Status> {
         let row = &target.resource;
         let body = self.body_type(target)?;
-        let said = strict::judge(input.findings, options.field_validation, &body)?;
+        let mut said = strict::judge(input.findings, options.field_validation, &body)?;
         let mut new = input.value;
+        said.extend(prepare::drop_double_owners(&mut new));
         prepare::check_namespace(row, &target.namespace, &mut new)?;
         prepare::check_name(&target.name, &new)?;
         let mut new = self.stored_version(row, new)?;

@@ -340,3 +340,22 @@ async fn events_of_both_groups_are_one_object() {
     assert_eq!(new["regarding"]["name"], "p");
     assert_eq!(new["message"], Value::Null);
 }
+
+#[tokio::test]
+async fn an_owner_named_twice_is_kept_once_and_told() {
+    let api = Api::new().await;
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"});
+    let object = json!({"metadata": {"name": "a", "ownerReferences": [owner, owner]}});
+    let target = api.target("configmaps");
+    let input = api.input(&target, object);
+    let options = CreateOptions::default();
+    let answer = api.registry.create(&api.context, &target, input, &options).await;
+    let answer = answer.expect("it is created");
+    assert_eq!(read(&answer)["metadata"]["ownerReferences"], json!([owner]));
+    assert_eq!(
+        answer.warnings,
+        [".metadata.ownerReferences contains duplicate entries; API server dedups owner \
+          references in 1.20+, and may reject such requests as early as 1.24; please fix your \
+          requests; duplicate UID(s) observed: u"]
+    );
+}
