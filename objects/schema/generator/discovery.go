@@ -18,7 +18,7 @@ const servedResources = 72
 
 // The rows of what is served by default, in the order of served.txt. The published documents hold what can be
 // switched on too, so served.txt decides what goes in, and everything it names must stand in them.
-func writeResources(out *bufio.Writer, folder string) {
+func writeResources(out *bufio.Writer, folder string, deletions map[string]bool) {
 	written := 0
 	for line := range strings.Lines(served) {
 		words := strings.Fields(line)
@@ -26,7 +26,8 @@ func writeResources(out *bufio.Writer, folder string) {
 			continue
 		}
 		list := discovery(folder, words[0])
-		writeResource(out, words[0], find(list, words[1]))
+		row := find(list, words[1])
+		writeResource(out, words[0], row, deletions[words[0]+" "+row.Kind])
 		for _, subresource := range words[2:] {
 			writeSubresource(out, words[0], find(list, words[1]+"/"+subresource), subresource)
 		}
@@ -55,7 +56,7 @@ func find(list []metav1.APIResource, name string) metav1.APIResource {
 	return list[at]
 }
 
-func writeResource(out *bufio.Writer, groupVersion string, row metav1.APIResource) {
+func writeResource(out *bufio.Writer, groupVersion string, row metav1.APIResource, answersDeleted bool) {
 	scope := "cluster"
 	if row.Namespaced {
 		scope = "namespaced"
@@ -70,6 +71,9 @@ func writeResource(out *bufio.Writer, groupVersion string, row metav1.APIResourc
 	}
 	if row.StorageVersionHash != "" {
 		fmt.Fprintf(out, " hash=%s", row.StorageVersionHash)
+	}
+	if answersDeleted {
+		fmt.Fprint(out, " deletion=object")
 	}
 	fmt.Fprintln(out)
 }

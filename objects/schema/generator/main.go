@@ -21,14 +21,15 @@ const release = "1.37.0"
 func main() {
 	out := bufio.NewWriter(os.Stdout)
 	root := moduleDir("k8s.io/kubernetes@v" + release)
+	documents := filepath.Join(root, "api/openapi-spec/v3")
 	facts := readOpenAPI(
-		filepath.Join(root, "api/openapi-spec/v3"),
+		documents,
 		filepath.Join(root, "pkg/generated/openapi/zz_generated.openapi.go"),
 	)
 	fmt.Fprintf(out, "# Facts of Kubernetes %s, generated; the format stands in src/facts.rs.\n", release)
 	fmt.Fprintf(out, "release %s\n", release)
 	writeTypes(out, facts)
-	writeResources(out, filepath.Join(root, "api/discovery"))
+	writeResources(out, filepath.Join(root, "api/discovery"), readDeletions(documents))
 	check(out.Flush())
 }
 

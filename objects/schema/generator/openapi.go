@@ -9,6 +9,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // What OpenAPI says of a type, and what Go does not.
@@ -76,6 +78,42 @@ func functionOf(name string) string {
 		parts = parts[1:]
 	}
 	return "schema_" + strings.Join(parts[max(0, len(parts)-3):], "_")
+}
+
+// The kinds whose deletion answers with the object that was deleted, as group/version Kind.
+func readDeletions(documents string) map[string]bool {
+	found := map[string]bool{}
+	paths, err := filepath.Glob(filepath.Join(documents, "*.json"))
+	check(err)
+	for _, path := range paths {
+		var document struct {
+			Paths map[string]struct {
+				Delete deletion `json:"delete"`
+			} `json:"paths"`
+		}
+		readJSON(path, &document)
+		for _, item := range document.Paths {
+			kind := item.Delete.Kind
+			for _, media := range item.Delete.Responses["200"].Content {
+				if item.Delete.Action == "delete" && !strings.HasSuffix(media.Schema.Ref, ".Status") {
+					found[groupVersion(kind.Group, kind.Version)+" "+kind.Kind] = true
+				}
+			}
+		}
+	}
+	return found
+}
+
+type deletion struct {
+	Action    string                  `json:"x-kubernetes-action"`
+	Kind      metav1.GroupVersionKind `json:"x-kubernetes-group-version-kind"`
+	Responses map[string]struct {
+		Content map[string]struct {
+			Schema struct {
+				Ref string `json:"$ref"`
+			} `json:"schema"`
+		} `json:"content"`
+	} `json:"responses"`
 }
 
 // function → property → values.

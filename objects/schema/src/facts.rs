@@ -16,7 +16,7 @@
 //! inline <Go name> [*]<protobuf tag>
 //! end
 //! resource <group version> <plural> <singular> <Kind> <cluster|namespaced> verbs=a,b
-//!      [short=a,b] [categories=a,b] [hash=...]
+//!      [short=a,b] [categories=a,b] [hash=...] [deletion=object]
 //! sub <name> <group version> <Kind> verbs=a,b
 //! ```
 //!

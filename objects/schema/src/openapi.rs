@@ -10,6 +10,7 @@
 mod operations;
 mod paths;
 mod schemas;
+mod v2;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -17,6 +18,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde_json::{Map, json};
 
+pub use self::v2::document_v2;
 use crate::Value;
 use crate::types::Schema;
 
@@ -33,14 +35,14 @@ pub struct Document {
 
 impl Document {
     fn new(path: &str, value: &Value) -> Self {
+        let mut document = Self::at(format!("/openapi/v3/{path}"), value);
+        document.url = format!("{}?hash={}", document.url, document.hash);
+        document
+    }
+
+    fn at(url: String, value: &Value) -> Self {
         let bytes = Bytes::from(value.to_string());
-        let hash = hash(&bytes);
-        let url = if path.is_empty() {
-            "/openapi/v3".to_owned()
-        } else {
-            format!("/openapi/v3/{path}?hash={hash}")
-        };
-        Self { url, hash, bytes }
+        Self { url, hash: hash(&bytes), bytes }
     }
 }
 
@@ -55,7 +57,7 @@ pub fn index() -> Document {
             Some((path.clone(), json!({"serverRelativeURL": document.url})))
         };
         let paths: Map<String, Value> = documents().iter().filter_map(path).collect();
-        Document::new("", &json!({ "paths": paths }))
+        Document::at("/openapi/v3".to_owned(), &json!({ "paths": paths }))
     };
     INDEX.get_or_init(build).clone()
 }

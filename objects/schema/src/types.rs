@@ -367,6 +367,8 @@ pub struct ResourceFacts {
     pub verbs: Vec<&'static str>,
     /// The hash of the stored version; empty for what is not stored.
     pub storage_version_hash: &'static str,
+    /// Whether a deletion answers with the object that is gone, not with a status.
+    pub returns_deleted: bool,
     /// By name.
     pub subresources: Vec<SubresourceFacts>,
     /// When the version is deprecated: what warns of it.

@@ -26,6 +26,7 @@ pub(super) fn resource(rest: &'static str, schema: &Schema) -> Result<ResourceFa
         categories: Vec::new(),
         verbs: Vec::new(),
         storage_version_hash: "",
+        returns_deleted: false,
         subresources: Vec::new(),
         deprecated: schema.deprecation(group, version, kind),
     };
@@ -37,6 +38,7 @@ pub(super) fn resource(rest: &'static str, schema: &Schema) -> Result<ResourceFa
             "short" => row.short_names = value.split(',').collect(),
             "categories" => row.categories = value.split(',').collect(),
             "hash" => row.storage_version_hash = value,
+            "deletion" if value == "object" => row.returns_deleted = true,
             other => return Err(format!("unknown word {other:?}")),
         }
     }

@@ -139,6 +139,14 @@ pub(super) fn discovery(id: String, answer: &Value) -> Value {
     json!({"operationId": id, "responses": {"200": answered(&content(ANSWERED, answer))}})
 }
 
+/// What is read with options of its own is text, whatever kind it is of.
+pub(super) fn answer_text(operation: &mut Value) {
+    let mut types = vec!["text/plain"];
+    types.extend(ANSWERED);
+    let text = json!({"type": "string"});
+    operation["responses"]["200"]["content"] = content(&types, &text).into();
+}
+
 fn responses(action: Action, answer: &Value) -> Value {
     let types = if action == Action::Connect { &["*/*"][..] } else { ANSWERED };
     let mut content = content(types, answer);

@@ -110,7 +110,10 @@ impl Paths<'_, '_> {
         ];
         for (verb, path, method, action, id) in ways {
             if row.has_verb(verb) {
-                let spoken = self.spoken(action, &kind);
+                let mut spoken = self.spoken(action, &kind);
+                if action == Action::Delete && row.returns_deleted {
+                    spoken.answer = self.spoken(Action::Get, &kind).answer;
+                }
                 self.add(path, method, operations::operation(action, id, &kind, spoken));
             }
         }
@@ -161,6 +164,7 @@ impl Paths<'_, '_> {
         }
         let Some(id) = self.schema.kind(row.group, row.version, &kind) else { return };
         let options = operations::options(self.schema.get(id));
+        operations::answer_text(&mut self.paths[path]["get"]);
         if let Some(parameters) = self.paths[path]["parameters"].as_array_mut() {
             parameters.extend(options);
         }
