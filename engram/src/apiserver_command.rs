@@ -24,7 +24,7 @@ const WORKERS: usize = 2;
 /// How long what still runs in the blocking pool may hold the end up.
 const LAST_WORK: Duration = Duration::from_millis(100);
 const USAGE: &str = "Usage: engram apiserver --etcd-servers=http://127.0.0.1:2379 [flags]\n\n\
-    Serves the Kubernetes API over any etcd v3. Called by the name `kube-apiserver`, it is the same.";
+    Serves the Kubernetes API over any etcd v3; the same when called `kube-apiserver`.";
 
 /// What is to be served, and over what.
 #[derive(Debug)]
@@ -94,6 +94,12 @@ impl Told {
         options.reads_max = given.parsed("max-requests-inflight")?.unwrap_or(options.reads_max);
         let writes_max = given.parsed("max-mutating-requests-inflight")?;
         options.writes_max = writes_max.unwrap_or(options.writes_max);
+        if let Some(text) = given.last("etcd-compaction-interval") {
+            let interval = duration(text).ok_or_else(|| {
+                format!("invalid argument {text:?} for --etcd-compaction-interval: no duration")
+            })?;
+            options.compaction_interval = Some(interval).filter(|interval| !interval.is_zero());
+        }
         let names = ["advertise-address", "external-hostname"];
         options.names =
             names.iter().filter_map(|name| given.last(name)).map(str::to_owned).collect();
@@ -112,6 +118,33 @@ impl Told {
         };
         Ok(Told { options, endpoints, store, format, level, warnings: given.warnings })
     }
+}
+
+/// A duration as Go writes it: `5m0s`, `1h`, `90s`, `0`.
+fn duration(text: &str) -> Option<Duration> {
+    match text {
+        "" => return None,
+        "0" => return Some(Duration::ZERO),
+        _ => {}
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        let unit = rest[digits..].find(|c: char| c.is_ascii_digit());
+        let (unit, next) = rest[digits..].split_at(unit.unwrap_or(rest.len() - digits));
+        let part = match unit {
+            "h" => Duration::from_secs(number.checked_mul(3600)?),
+            "m" => Duration::from_secs(number.checked_mul(60)?),
+            "s" => Duration::from_secs(number),
+            "ms" => Duration::from_millis(number),
+            _ => return None,
+        };
+        total = total.checked_add(part)?;
+        rest = next;
+    }
+    Some(total)
 }
 
 fn live(told: Told) -> Result<()> {
@@ -179,6 +212,23 @@ mod tests {
         assert_eq!(told.options.address.to_string(), "127.0.0.1:7443");
         assert_eq!(told.options.service_cidr, "10.1.0.0/16");
         assert_eq!(told.warnings.len(), 1, "{:?}", told.warnings);
+    }
+
+    #[test]
+    fn durations_are_those_of_go() {
+        let table = [
+            ("5m0s", Some(300_000)),
+            ("1h", Some(3_600_000)),
+            ("0", Some(0)),
+            ("1500ms", Some(1500)),
+            ("x", None),
+            ("", None),
+            ("5", None),
+            ("-5m", None),
+        ];
+        for (text, wanted) in table {
+            assert_eq!(duration(text).map(|d| d.as_millis()), wanted, "{text}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ const STORE_TLS: &str = "the store is reached without TLS so far";
 pub(crate) const HONOURED: &[Flag] = &[
     works("etcd-servers", "where the store is: scheme://host:port, separated by commas"),
     works("etcd-prefix", "what all keys begin with (/registry)"),
+    works("etcd-compaction-interval", "how often history is forgotten (5m0s); 0 for never"),
     works("bind-address", "the address to listen on (0.0.0.0)"),
     works("secure-port", "the port to listen on (6443)"),
     works("advertise-address", "the address others reach this server by; in its certificate"),
@@ -131,7 +132,6 @@ pub(crate) const IGNORED: &[Flag] = &[
     ignored("enable-logs-handler", NOT_HERE).switch(),
     ignored("enable-priority-and-fairness", NOT_HERE).switch(),
     ignored("endpoint-reconciler-type", NOT_HERE),
-    ignored("etcd-compaction-interval", "history is forgotten after five minutes"),
     ignored("etcd-count-metric-poll-period", NOT_HERE),
     ignored("etcd-db-metric-poll-interval", NOT_HERE),
     ignored("etcd-healthcheck-timeout", NOT_HERE),

@@ -164,7 +164,8 @@ fn open_api_v2(ask: &Ask) -> Answer {
 fn open_api(ask: &Ask, path: &[&str]) -> Result<Answer, Status> {
     if path.iter().all(|segment| segment.is_empty()) {
         let index = openapi::index();
-        return Ok(answer::typed(StatusCode::OK, "application/json", index.bytes));
+        // Compat: the index says that it is text.
+        return Ok(answer::typed(StatusCode::OK, "text/plain; charset=utf-8", index.bytes));
     }
     let Some(document) = openapi::document(&path.join("/")) else {
         return Ok(answer::bare(StatusCode::NOT_FOUND));

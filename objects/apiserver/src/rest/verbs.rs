@@ -105,10 +105,8 @@ impl<'a> Named<'a> {
         let facts = door.registry.schema().resource(&path.group, &path.version, &path.resource);
         let facts = facts.ok_or_else(Status::no_such_path)?;
         let has_namespace = !path.namespace.is_empty();
-        let fits = match (facts.namespaced, has_namespace, &path.name) {
-            (false, true, _) | (true, false, Some(_)) => false,
-            _ => true,
-        };
+        let shape = (facts.namespaced, has_namespace, &path.name);
+        let fits = !matches!(shape, (false, true, _) | (true, false, Some(_)));
         let subresource = match path.subresource.as_deref() {
             None => true,
             Some(name) => {
@@ -179,28 +177,58 @@ where
         let text = format!("Namespace parameter invalid: {namespace:?}: {why}");
         return Err(Status::bad_request(text));
     }
+    // Compat: whoever asks for an old version is told so whatever the answer.
+    let answered = dispatched(door, ask, &named, verb, body).await;
+    let mut answer = answered.unwrap_or_else(|status| answer::refusal(&status, ask.refusal_form()));
+    let facts = named.facts;
+    if let Some(row) = door.registry.resource(facts.group, facts.version, facts.plural) {
+        warn_of_version(&mut answer, row);
+    }
+    Ok(answer)
+}
+
+/// Compat: the warning of a version stands before all others.
+fn warn_of_version(answer: &mut Answer, row: &Resource) {
+    let Some(warning) = row.deprecation_warning() else { return };
+    let headers = answer.headers_mut();
+    let others: Vec<_> = headers.get_all(WARNING).iter().cloned().collect();
+    headers.remove(WARNING);
+    warn(answer, &[warning]);
+    for other in others {
+        if answer.headers().get_all(WARNING).iter().all(|given| given != other) {
+            answer.headers_mut().append(WARNING, other);
+        }
+    }
+}
+
+async fn dispatched<B>(
+    door: &Arc<Door>,
+    ask: &Ask,
+    named: &Named<'_>,
+    verb: Verb,
+    body: B,
+) -> Result<Answer, Status>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let path = named.path;
     if verb == Verb::Watch {
         let form = ask.form(Offer::Watch)?;
-        let asked = asked(door, ask, &named)?;
-        let mut answer = watches::answer(door, ask, &asked, form).await?;
-        asked.warn_of_version(&mut answer);
-        return Ok(answer);
+        return watches::answer(door, ask, &asked(door, ask, named)?, form).await;
     }
     let form = ask.form(Offer::Objects)?;
     let facts = named.facts;
     if let Some(sub) = connects(path) {
-        return Err(no_connection(&asked(door, ask, &named)?, sub).await);
+        return Err(no_connection(&asked(door, ask, named)?, sub).await);
     }
     if verb == Verb::Create && reviews::is_review(facts.group, facts.plural) {
-        return review(door, ask, &named, body, form).await;
+        return review(door, ask, named, body, form).await;
     }
     if facts.plural == "componentstatuses" && facts.group.is_empty() {
         return component_statuses(door, path, form);
     }
-    let asked = asked(door, ask, &named)?;
-    let mut answer = asked.answer(verb, body, form).await?;
-    asked.warn_of_version(&mut answer);
-    Ok(answer)
+    asked(door, ask, named)?.answer(verb, body, form).await
 }
 
 /// Subresources that reach into a node or a pod.
@@ -256,19 +284,6 @@ impl Asked<'_> {
     /// The row.
     pub(crate) fn resource(&self) -> &Resource {
         &self.target.resource
-    }
-
-    /// Compat: the warning of a version stands before all others, and none is given twice.
-    fn warn_of_version(&self, answer: &mut Answer) {
-        let headers = answer.headers_mut();
-        let others: Vec<_> = headers.get_all(WARNING).iter().cloned().collect();
-        headers.remove(WARNING);
-        warn(answer, self.resource().deprecation_warning().as_slice());
-        for other in others {
-            if answer.headers().get_all(WARNING).iter().all(|given| given != other) {
-                answer.headers_mut().append(WARNING, other);
-            }
-        }
     }
 
     async fn answer<B>(&self, verb: Verb, body: B, form: Form) -> Result<Answer, Status>
@@ -400,12 +415,17 @@ fn told(input: &registry::Input, mode: FieldValidation) -> Vec<String> {
     }
 }
 
-/// Adds warnings. Compat: what cannot stand in a quoted string is left out.
+/// Adds warnings, each once. Compat: what cannot stand in a quoted string is left out.
 fn warn(answer: &mut Answer, warnings: &[String]) {
     for warning in warnings {
         let text: String = warning.chars().filter(|c| !c.is_control()).collect();
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
-        answer::header(answer, WARNING, &format!("299 - \"{quoted}\""));
+        let line = format!("299 - \"{quoted}\"");
+        let told =
+            answer.headers().get_all(WARNING).iter().any(|one| one.as_bytes() == line.as_bytes());
+        if !told {
+            answer::header(answer, WARNING, &line);
+        }
     }
 }
 

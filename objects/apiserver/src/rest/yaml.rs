@@ -98,12 +98,36 @@ fn text(out: &mut String, value: &str, depth: usize) {
         return lines(out, value, depth);
     }
     if is_plain(value) {
-        out.push_str(value);
+        folded(out, value, depth);
     } else if value.chars().any(char::is_control) || reads_as_other(value) {
         // JSON's strings are YAML's double-quoted ones.
         write!(out, "{}", Value::from(value)).expect("a string takes everything");
     } else {
-        write!(out, "'{}'", value.replace('\'', "''")).expect("a string takes everything");
+        out.push('\'');
+        folded(out, &value.replace('\'', "''"), depth);
+        out.push('\'');
+    }
+}
+
+/// Compat: a line that is longer than this is broken at the next single space.
+fn folded(out: &mut String, value: &str, depth: usize) {
+    const WIDTH: usize = 80;
+    let begin = out.rfind('\n').map_or(0, |at| at + 1);
+    let mut column = out[begin..].chars().count();
+    let mut characters = value.char_indices().peekable();
+    let mut after_space = false;
+    while let Some((at, character)) = characters.next() {
+        let next_is_space = characters.peek().is_none_or(|(_, next)| *next == ' ');
+        let is_inside = at > 0 && characters.peek().is_some();
+        if character == ' ' && is_inside && !after_space && !next_is_space && column > WIDTH {
+            out.push('\n');
+            indent(out, depth.max(1));
+            column = depth.max(1) * 2;
+        } else {
+            out.push(character);
+            column += 1;
+        }
+        after_space = character == ' ';
     }
 }
 
@@ -176,6 +200,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_long_line_is_broken_at_a_space() {
+        let words = "only the following media types are accepted: application/json;stream=watch, \
+                     application/vnd.kubernetes.protobuf;stream=watch";
+        let wanted = "message: 'only the following media types are accepted: \
+                      application/json;stream=watch,\n  \
+                      application/vnd.kubernetes.protobuf;stream=watch'\n";
+        assert_eq!(print(&json!({"message": words})), wanted);
+    }
 
     #[test]
     fn an_object_looks_as_kubectl_prints_it() {

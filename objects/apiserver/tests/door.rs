@@ -1,0 +1,352 @@
+//! The door over HTTPS, as a bad client meets it: a whole server over the storage in memory.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use apiserver::serve::{Options, Server, serve};
+use apiserver::storage::MemoryStorage;
+use bytes::Bytes;
+use engram_apiserver as apiserver;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+struct Started {
+    server: Server,
+    _folder: tempfile::TempDir,
+}
+
+struct Answered {
+    code: u16,
+    headers: http::HeaderMap,
+    body: Bytes,
+}
+
+impl Answered {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {:?}", self.body))
+    }
+
+    fn message(&self) -> String {
+        self.json()["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+impl Started {
+    async fn new(change: impl FnOnce(&mut Options)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tokens = folder.path().join("tokens");
+        std::fs::write(&tokens, "secret,joe,1\n").expect("written");
+        let mut options = Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), folder.path().into());
+        options.token_file = Some(tokens);
+        change(&mut options);
+        let storage = Arc::new(MemoryStorage::default());
+        let server = serve(options, storage).await.expect("it starts");
+        tokio::time::timeout(PATIENCE, server.ready()).await.expect("it gets ready");
+        Started { server, _folder: folder }
+    }
+
+    async fn connect(&self, alpn: &[u8]) -> TlsStream<TcpStream> {
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(self.server.ca_certificate().as_bytes());
+        roots.add(ca.expect("a certificate")).expect("a root");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let stream = TcpStream::connect(self.server.address()).await.expect("it listens");
+        let name = ServerName::try_from("localhost").expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("it is trusted")
+    }
+
+    /// A request with the token of somebody who is known.
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answered {
+        let mut all = vec![("authorization", "Bearer secret")];
+        all.extend_from_slice(headers);
+        self.ask_as(&all, method, path, body).await
+    }
+
+    async fn get(&self, path: &str) -> Answered {
+        self.ask("GET", path, &[], "").await
+    }
+
+    async fn ask_as(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Answered {
+        let stream = TokioIo::new(self.connect(b"http/1.1").await);
+        let (mut sender, connection) = http1::handshake(stream).await.expect("HTTP/1.1");
+        tokio::spawn(connection);
+        let mut request = http::Request::builder().method(method).uri(path).header("host", "x");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("a request");
+        let answer = async {
+            let answer = sender.send_request(request).await.expect("answered");
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.expect("all of it").to_bytes();
+            Answered { code: head.status.as_u16(), headers: head.headers, body }
+        };
+        tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| panic!("{path} hangs"))
+    }
+}
+
+#[tokio::test]
+async fn paths_that_name_nothing_are_not_found_and_change_nothing() {
+    let server = Started::new(|_| {}).await;
+    let status = "the server could not find the requested resource";
+    let table = [
+        ("/api/v1/nope", status),
+        ("/api/v2/pods", status),
+        ("/apis/apps/v2/deployments", status),
+        ("/api/v1/pods/x", status),
+        ("/api/v1/namespaces/default/nodes", status),
+        ("/api/v1/namespaces/default/pods/a%2fb", status),
+        ("/api/v1/namespaces/default/pods/..%2f..%2fsecrets", status),
+        ("/api/v1/namespaces/default/pods/../secrets", status),
+        ("/api/v1/namespaces/default/pods/x/nope", status),
+    ];
+    for (path, wanted) in table {
+        let answer = server.get(path).await;
+        assert_eq!((answer.code, answer.message().as_str()), (404, wanted), "{path}");
+    }
+    for path in ["/nope", "/apis/nope", "/apis/nope/v1/x", "/livez/nope"] {
+        let answer = server.get(path).await;
+        assert_eq!((answer.code, &answer.body[..]), (404, &b"404 page not found\n"[..]), "{path}");
+    }
+    let answer = server.get("/api/v1/namespaces/default/pods/%2e%2e").await;
+    assert_eq!(answer.message(), "Name parameter invalid: \"..\": may not be '..'");
+    assert_eq!(server.get("/api/v1/namespaces/default/pods/%zz").await.code, 400);
+}
+
+#[tokio::test]
+async fn methods_that_a_resource_does_not_have_are_refused() {
+    let server = Started::new(|_| {}).await;
+    let table = [
+        ("DELETE", "/api/v1/namespaces"),
+        ("POST", "/api/v1/namespaces/default"),
+        ("PUT", "/api/v1/namespaces"),
+        ("POST", "/api/v1/pods"),
+        ("OPTIONS", "/api/v1/namespaces"),
+        ("FOO", "/api/v1/namespaces"),
+        ("POST", "/version"),
+        ("GET", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
+    ];
+    for (method, path) in table {
+        let answer = server.ask(method, path, &[], "").await;
+        assert_eq!(answer.code, 405, "{method} {path}");
+        assert_eq!(answer.json()["reason"], "MethodNotAllowed", "{method} {path}");
+    }
+    assert_eq!(server.ask("HEAD", "/api/v1/namespaces", &[], "").await.code, 405);
+}
+
+#[tokio::test]
+async fn bodies_that_cannot_be_read_are_refused() {
+    let server = Started::new(|_| {}).await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let large = " ".repeat(3 * 1024 * 1024 + 1);
+    let answer = server.ask("POST", path, &[JSON], large).await;
+    assert_eq!(answer.code, 413);
+    assert_eq!(answer.message(), "Request entity too large: limit is 3145728");
+    let answer = server.ask("POST", path, &[("content-type", "text/plain")], "x").await;
+    assert_eq!(answer.code, 415);
+    assert!(answer.message().starts_with("the body of the request was in an unknown format"));
+    let deep = "[".repeat(100_000);
+    for body in ["", "{", "[]", "\"x\"", "{\"kind\":5}", "{\"metadata\":[]}", deep.as_str()] {
+        let answer = server.ask("POST", path, &[JSON], body.to_owned()).await;
+        let shown = &body[..body.len().min(20)];
+        assert_eq!(answer.code, 400, "{shown}: {:?}", answer.body);
+        assert_eq!(answer.json()["reason"], "BadRequest", "{shown}");
+    }
+    let yaml = ("content-type", "application/yaml");
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n\
+                c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n\
+                e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n\
+                g: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\nh: [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n";
+    assert_eq!(server.ask("POST", path, &[yaml], bomb).await.code, 400);
+    let protobuf = ("content-type", "application/vnd.kubernetes.protobuf");
+    for body in ["x", "k8s\0", "k8s\0\u{1}\u{2}\u{3}"] {
+        assert_eq!(server.ask("POST", path, &[protobuf], body).await.code, 400, "{body:?}");
+    }
+    let answer = server.get(path).await;
+    assert_eq!(answer.json()["items"].as_array().map(Vec::len), Some(0), "nothing was made");
+}
+
+#[tokio::test]
+async fn unknown_and_duplicate_fields_are_told_or_refused() {
+    let server = Started::new(|_| {}).await;
+    let path = "/api/v1/namespaces/default/configmaps?dryRun=All&fieldValidation=";
+    let body = r#"{"metadata":{"name":"a"},"data":{"x":"1","x":"2"},"nope":1}"#;
+    let ask = async |mode: &str| server.ask("POST", &format!("{path}{mode}"), &[JSON], body).await;
+    let warned = ask("Warn").await;
+    assert_eq!(warned.code, 201);
+    let warnings: Vec<_> = warned.headers.get_all("warning").iter().collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(ask("Ignore").await.header("warning"), "");
+    let strict = ask("Strict").await;
+    assert_eq!(strict.code, 400);
+    assert!(strict.message().contains("strict decoding error: "), "{}", strict.message());
+    assert!(strict.message().contains("unknown field \"nope\""), "{}", strict.message());
+    assert!(strict.message().contains("duplicate field \"data.x\""), "{}", strict.message());
+    assert_eq!(ask("Nonsense").await.code, 422);
+}
+
+#[tokio::test]
+async fn forms_that_are_not_served_are_refused() {
+    let server = Started::new(|_| {}).await;
+    let path = "/api/v1/namespaces/default";
+    let accept =
+        async |path: &str, text: &str| server.ask("GET", path, &[("accept", text)], "").await;
+    for text in ["text/plain", "application/vnd.kubernetes.protobuf", "application/cbor"] {
+        let answer = accept(path, text).await;
+        assert_eq!((answer.code, answer.json()["reason"].as_str()), (406, Some("NotAcceptable")));
+    }
+    let yaml = accept(path, "application/yaml").await;
+    assert_eq!(yaml.header("content-type"), "application/yaml");
+    assert!(yaml.body.starts_with(b"apiVersion: v1\nkind: Namespace\n"), "{:?}", yaml.body);
+    let table = accept(path, "application/json;as=Table;v=v1;g=meta.k8s.io").await;
+    assert_eq!(table.json()["kind"], "Table");
+    let metadata = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+    assert_eq!(accept(path, metadata).await.json()["kind"], "PartialObjectMetadata");
+    assert_eq!(accept("/api/v1/namespaces", metadata).await.code, 406);
+    assert_eq!(accept("/api/v1/namespaces?watch=1", "application/yaml").await.code, 406);
+}
+
+#[tokio::test]
+async fn discovery_is_not_sent_again_to_whoever_has_it() {
+    let server = Started::new(|_| {}).await;
+    let form = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let first = server.ask("GET", "/apis", &[("accept", form)], "").await;
+    assert_eq!(first.header("content-type"), form);
+    assert_eq!(first.json()["kind"], "APIGroupDiscoveryList");
+    let etag = first.header("etag").to_owned();
+    let headers = [("accept", form), ("if-none-match", etag.as_str())];
+    let again = server.ask("GET", "/apis", &headers, "").await;
+    assert_eq!((again.code, again.body.len()), (304, 0));
+    let gzip = [("accept", form), ("accept-encoding", "gzip")];
+    let small = server.ask("GET", "/api", &gzip, "").await;
+    assert_eq!(small.header("content-encoding"), "", "too small to be worth it");
+    let large = server.ask("GET", "/openapi/v3/api/v1", &gzip[1..], "").await;
+    assert_eq!(large.header("content-encoding"), "gzip");
+    assert!(large.body.starts_with(&[0x1f, 0x8b]));
+}
+
+#[tokio::test]
+async fn whoever_is_unknown_or_wrong_is_told_so() {
+    let server = Started::new(|_| {}).await;
+    let nobody = server.ask_as(&[], "GET", "/api/v1/pods", "").await;
+    assert_eq!((nobody.code, nobody.message().as_str()), (401, "Unauthorized"));
+    assert_eq!(server.ask_as(&[], "GET", "/healthz", "").await.code, 200);
+    assert_eq!(server.ask_as(&[], "GET", "/version", "").await.code, 200);
+    let wrong = [("authorization", "Bearer nonsense")];
+    assert_eq!(server.ask_as(&wrong, "GET", "/healthz", "").await.code, 401);
+    let review = r#"{"spec":{"token":"secret"}}"#;
+    let path = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let answer = server.ask("POST", path, &[JSON], review).await;
+    assert_eq!(answer.json()["status"]["user"]["username"], "joe");
+    let other = [("impersonate-user", "ann"), JSON];
+    let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let answer = server.ask("POST", path, &other, "{}").await;
+    assert_eq!(answer.json()["status"]["userInfo"]["username"], "ann");
+}
+
+#[tokio::test]
+async fn every_answer_has_its_headers() {
+    let server = Started::new(|_| {}).await;
+    for path in ["/api/v1/pods", "/nope", "/api/v1/nope", "/healthz"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.header("audit-id").len(), 36, "{path}");
+        assert_eq!(answer.header("cache-control"), "no-cache, private", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_watch_tells_what_happens_and_ends_in_time() {
+    let server = Started::new(|_| {}).await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let watch = format!("{path}?watch=1&timeoutSeconds=2&allowWatchBookmarks=true");
+    let watching = server.get(&watch);
+    let making = async {
+        let body = r#"{"metadata":{"name":"a"}}"#;
+        assert_eq!(server.ask("POST", path, &[JSON], body).await.code, 201);
+    };
+    let began = Instant::now();
+    let (watched, ()) = tokio::join!(watching, making);
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    let text = String::from_utf8(watched.body.to_vec()).expect("text");
+    let events: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    let added = events.iter().find(|event| event["type"] == "ADDED").expect("one was made");
+    assert_eq!(added["object"]["metadata"]["name"], "a");
+    assert_eq!(added["object"]["kind"], "ConfigMap");
+    let late = server.get(&format!("{path}?watch=1&timeoutSeconds=-1")).await;
+    assert!(late.json()["object"]["message"] == "context deadline exceeded");
+    assert_eq!(server.get(&format!("{path}?watch=1&timeoutSeconds=x")).await.code, 400);
+}
+
+#[tokio::test]
+async fn http2_carries_many_requests_at_once() {
+    let server = Started::new(|_| {}).await;
+    let stream = TokioIo::new(server.connect(b"h2").await);
+    let (sender, connection) =
+        http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let ask = |at: usize| {
+        let mut sender = sender.clone();
+        async move {
+            let request = http::Request::get(format!("https://localhost/api/v1/pods?limit={at}"))
+                .header("authorization", "Bearer secret")
+                .body(Full::new(Bytes::new()))
+                .expect("a request");
+            sender.ready().await.expect("open");
+            sender.send_request(request).await.expect("answered").status().as_u16()
+        }
+    };
+    let codes = futures::future::join_all((0..50).map(ask)).await;
+    assert!(codes.iter().all(|code| *code == 200), "{codes:?}");
+}
+
+#[tokio::test]
+async fn a_second_server_on_a_port_is_refused_and_a_stopped_one_frees_it() {
+    let first = Started::new(|_| {}).await;
+    let address = first.server.address();
+    let folder = tempfile::tempdir().expect("a folder");
+    let second = async |folder: &Path| {
+        serve(Options::new(address, folder.into()), Arc::new(MemoryStorage::default())).await
+    };
+    let error = second(folder.path()).await.expect_err("it is taken").to_string();
+    assert!(error.contains("cannot listen on 127.0.0.1"), "{error}");
+    let began = Instant::now();
+    first.server.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    second(folder.path()).await.expect("it is free").stop().await;
+}
