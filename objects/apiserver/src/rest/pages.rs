@@ -139,10 +139,9 @@ fn paths(door: &Door, ask: &Ask) -> Result<Answer, Status> {
     Ok(answer::document(StatusCode::OK, form, &json!({"paths": paths})))
 }
 
-/// The old document, without any path or definition: kubectl falls back to it for kinds that the
-/// new ones do not have, and then finds that it does not have them either.
-///
-/// Compat: its protobuf form is the one that client-go asks for.
+/// The old document. In protobuf, the form that client-go asks for, it is without any path or
+/// definition: kubectl falls back to it for kinds that the new ones do not have, and then finds
+/// that it does not have them either.
 fn open_api_v2(ask: &Ask) -> Answer {
     const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
     if ask.header(ACCEPT).contains("proto-openapi.spec.v2") {
@@ -156,9 +155,7 @@ fn open_api_v2(ask: &Ask) -> Answer {
         let document = [field(1, b"2.0"), field(2, &info), field(8, b"")].concat();
         return answer::typed(StatusCode::OK, PROTOBUF, Bytes::from(document));
     }
-    let info = json!({"title": "Kubernetes", "version": KUBERNETES_VERSION});
-    let document = json!({"swagger": "2.0", "info": info, "paths": {}, "definitions": {}});
-    answer::typed(StatusCode::OK, "application/json", Bytes::from(document.to_string()))
+    answer::typed(StatusCode::OK, "application/json", openapi::document_v2().bytes)
 }
 
 fn open_api(ask: &Ask, path: &[&str]) -> Result<Answer, Status> {
