@@ -17,11 +17,14 @@ const ROUNDS: u32 = 20;
 
 fn value(number: usize, word: &str) -> Vec<u8> {
     let filler = "x".repeat(OBJECT_BYTES.saturating_sub(200));
-    format!(
-        r#"{{"apiVersion":"v1","data":{{"a":"{filler}","b":"{word}"}},"kind":"ConfigMap","metadata":{{"creationTimestamp":"2026-01-01T00:00:00Z","labels":{{"n":"{}"}},"name":"m{number:05}","namespace":"default","uid":"{number:032}"}}}}"#,
+    let metadata = format!(
+        "{{\"creationTimestamp\":\"2026-01-01T00:00:00Z\",\"labels\":{{\"n\":\"{}\"}},\
+         \"name\":\"m{number:05}\",\"namespace\":\"default\",\"uid\":\"{number:032}\"}}",
         number % 10
-    )
-    .into_bytes()
+    );
+    let data = format!("{{\"a\":\"{filler}\",\"b\":\"{word}\"}}");
+    let kind = "\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\"";
+    format!("{{{kind},\"data\":{data},\"metadata\":{metadata}}}").into_bytes()
 }
 
 fn key(number: usize) -> String {

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::CacheError;
+use crate::status::quoted;
 use crate::storage::Revision;
 
 const VERSION: &str = "meta.k8s.io/v1";
@@ -105,10 +106,11 @@ fn parsing(json: &[u8], error: &serde_json::Error) -> String {
         return "unexpected end of JSON input".to_owned();
     }
     match json.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(byte) if *byte != b'{' => format!(
-            "invalid character '{}' looking for beginning of value",
-            char::from(*byte).escape_default()
-        ),
+        Some(byte) if *byte != b'{' => {
+            let quoted = quoted(char::from(*byte).encode_utf8(&mut [0; 4]));
+            let shown = quoted.trim_matches('"');
+            format!("invalid character '{shown}' looking for beginning of value")
+        }
         _ => error.to_string(),
     }
 }
@@ -158,6 +160,11 @@ mod tests {
         for (json, tail) in rows {
             assert_eq!(refusal(json), format!("{head}{tail}"), "{json}");
         }
+        let refusal = Token::decode("nonsense").expect_err("refused").to_string();
+        assert_eq!(
+            refusal,
+            format!("{head}: invalid character '\\u009e' looking for beginning of value")
+        );
         let refusal = Token::decode("a*b").expect_err("refused").to_string();
         assert_eq!(refusal, format!("{head}: illegal base64 data at input byte 1"));
     }
