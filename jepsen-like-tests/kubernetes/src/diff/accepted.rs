@@ -37,6 +37,35 @@ pub const ACCEPTED: &[Accepted] = &[
     },
 ];
 
+/// What differs where the conversations do not ask: what, and how.
+pub const NOT_ASKED: &[(&str, &str)] = &[
+    (
+        "bodies nested deeper than 100 levels",
+        "400 where the real one reads 10,000: what is stored must be readable by clients that stop at 127",
+    ),
+    (
+        "numbers too large for a float, in fields that are not known",
+        "400 where the real one passes the field over",
+    ),
+    (
+        "a number of the wrong form for its field",
+        "the message shows it as it was understood: `1000.0` for `1e3`",
+    ),
+    (
+        "YAML that only one of YAML 1.1 and 1.2 reads",
+        "read as 1.2: `{a:}`, `\"\\/\"`, `%YAML 1.2`; plain scalars have the types of 1.1, as there",
+    ),
+    (
+        "YAML faults of seldom kinds",
+        "refused alike, in other words: two parsers look for different things first",
+    ),
+    ("keys that come twice by a YAML merge", "the last counts, as there, but it is not told of"),
+    (
+        "`autoscaling/v1` as a Table",
+        "metrics that stand in its annotation are not shown; `v2` shows them",
+    ),
+];
+
 /// The page of this table and of [`super::mask::MASKS`], as Markdown.
 #[must_use]
 pub fn page() -> String {
@@ -57,6 +86,10 @@ pub fn page() -> String {
     page += "\n## Printed another way by kubectl\n\n| line | why |\n|---|---|\n";
     for (line, why) in crate::kubectl::ACCEPTED {
         page += &format!("| `{}` | {why} |\n", escaped(line));
+    }
+    page += "\n## Known, and not asked in the comparison\n\n| what | how |\n|---|---|\n";
+    for (what, how) in NOT_ASKED {
+        page += &format!("| {what} | {how} |\n");
     }
     page
 }
