@@ -35,6 +35,42 @@ pub const ACCEPTED: &[Accepted] = &[
         values: None,
         reason: "what a Table says of its columns is in our words; names, types, formats and priorities are theirs",
     },
+    Accepted {
+        asked: "* certificatesigningrequests*",
+        place: "*",
+        values: None,
+        reason: "validated by its schema alone so far; the requests here are refused by the real one",
+    },
+    Accepted {
+        asked: "GET apis*",
+        place: "body.*versions[*",
+        values: None,
+        reason: "`batch/v1beta1` is served beside `batch/v1`",
+    },
+    Accepted {
+        asked: "GET ",
+        place: "body.paths*",
+        values: None,
+        reason: "the list of paths: ours has those that it serves",
+    },
+    Accepted {
+        asked: "GET componentstatuses",
+        place: "body.items[*",
+        values: None,
+        reason: "the one component that ours knows is its store",
+    },
+    Accepted {
+        asked: "GET openapi/v3",
+        place: "*",
+        values: None,
+        reason: "paths and hashes of documents are each server's own; so is the media type of the list",
+    },
+    Accepted {
+        asked: "* pods*",
+        place: "*message",
+        values: Some("*pod updates may not change fields*"),
+        reason: "the real one shows how its internal forms of both objects differ",
+    },
 ];
 
 /// What differs where the conversations do not ask: what, and how.

@@ -163,14 +163,13 @@ pub fn mask_text(text: &str) -> String {
 
 /// Numbers and objects that messages quote from each server's own store.
 fn mask_quoted(text: &str) -> String {
-    let text = mask_current(text);
-    let text = match text.split_once("ResourceVersion in record (") {
-        Some((before, after)) => {
+    let mut text = mask_current(text);
+    for before in ["ResourceVersion in record (", "ResourceVersion in object meta: "] {
+        if let Some((start, after)) = text.split_once(before) {
             let after = after.trim_start_matches(|next: char| next.is_ascii_digit());
-            format!("{before}ResourceVersion in record (<rv>{after}")
+            text = format!("{start}{before}<rv>{after}");
         }
-        None => text,
-    };
+    }
     // The object with its managedFields, as JSON text in the order of Go's fields.
     match text
         .split_once("Invalid value: \"{")
