@@ -1,5 +1,5 @@
-//! Controllers that manage pods: which of their keys a pod's change wakes, and creating and deleting
-//! pods in numbers.
+//! Controllers that manage pods: which of their keys a pod's change wakes, and creating and
+//! deleting pods in numbers.
 //!
 //! Invariants: every change of a pod meets the expectations of its owner before the owner is woken.
 //! Creations start with one and double with success, so that a template that the server refuses
@@ -111,8 +111,8 @@ impl OwnedPods {
     /// Creates pods for an owner.
     ///
     /// # Errors
-    /// The first refusal; pods that were created stay. That the namespace is going away is none: the
-    /// owner goes with it.
+    /// The first refusal; pods that were created stay. That the namespace is going away is none:
+    /// the owner goes with it.
     pub async fn create<K>(&self, key: &ObjectKey, owner: &K, pods: Vec<Pod>) -> Result<(), Error>
     where
         K: Resource<DynamicType = ()>,
@@ -213,8 +213,8 @@ impl OwnedPods {
     }
 }
 
-/// Calls `one` for the items in batches of 1, 2, 4 … until all are done or a batch had a failure; how
-/// many succeeded, and the first failure.
+/// Calls `one` for the items in batches of 1, 2, 4 … until all are done or a batch had a failure;
+/// how many succeeded, and the first failure.
 async fn slow_start<T, F, R, E>(items: Vec<T>, one: F) -> (usize, Result<(), E>)
 where
     F: Fn(T) -> R,

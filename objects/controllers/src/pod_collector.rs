@@ -1,7 +1,7 @@
 //! Deletes pods whose node is gone: no node is left that could tell of their end.
 //!
-//! Invariant: a node counts as gone only after it was missing for a while and the server itself said
-//! so: a node that registers anew keeps its pods.
+//! Invariant: a node counts as gone only after it was missing for a while and the server itself
+//! said so: a node that registers anew keeps its pods.
 
 use std::sync::Arc;
 use std::time::Duration;

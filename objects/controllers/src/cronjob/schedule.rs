@@ -1,8 +1,8 @@
 //! Schedules in the five fields of cron, and when they are next met.
 //!
 //! Shape: minute, hour, day of month, month, day of week; `*`, `?`, lists, ranges, steps, names of
-//! months and days; `@hourly` and its kin, `@every 1h30m`. A day is met by either of the day fields if
-//! both are restricted, as cron has it. Times that a change of clocks leaves out are left out.
+//! months and days; `@hourly` and its kin, `@every 1h30m`. A day is met by either of the day fields
+//! if both are restricted, as cron has it. Times that a change of clocks leaves out are left out.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -71,7 +71,8 @@ impl Schedule {
         })))
     }
 
-    /// The first time after `after` that meets the schedule; none if there is none within five years.
+    /// The first time after `after` that meets the schedule; none if there is none within five
+    /// years.
     pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         match self {
             Self::Every(every) => {

@@ -1,8 +1,8 @@
 //! Deployments: ReplicaSets for each version of a template, and the way from one to the next.
 //!
-//! Invariants: how many replicas a set gets is decided by [`arithmetic`] alone, on a state that shows
-//! all own writes ([`Written`]); every write names the resourceVersion it was decided on. Nothing is
-//! kept that cannot be read from the objects.
+//! Invariants: how many replicas a set gets is decided by [`arithmetic`] alone, on a state that
+//! shows all own writes ([`Written`]); every write names the resourceVersion it was decided on.
+//! Nothing is kept that cannot be read from the objects.
 
 pub mod arithmetic;
 mod replicas;

@@ -42,8 +42,8 @@ impl Deployments {
         Ok(())
     }
 
-    /// The new set carries the Deployment's annotations, the newest number and its `minReadySeconds`;
-    /// the Deployment carries the number.
+    /// The new set carries the Deployment's annotations, the newest number and its
+    /// `minReadySeconds`; the Deployment carries the number.
     pub(super) async fn keep_new_set(&self, view: &mut View) -> Result<(), Error> {
         let Some(new) = view.new_set().cloned() else { return Ok(()) };
         let annotations = revision::annotations(&view.deployment, &new, next_revision(view));

@@ -1,4 +1,5 @@
-//! One look at a Deployment: what of paused, resized, rolling or recreated it is, and the next step.
+//! One look at a Deployment: what of paused, resized, rolling or recreated it is, and the next
+//! step.
 //!
 //! Order: a resize in the middle of a rollout goes before the rollout; a paused Deployment is
 //! resized and nothing else.

@@ -297,3 +297,90 @@ fn condition(
         last_transition_time: Some(Time(now)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn deployment(status: Value) -> Deployment {
+        let deployment = json!({
+            "metadata": {"name": "web", "generation": 2},
+            "spec": {"replicas": 4, "progressDeadlineSeconds": 60, "selector": {}, "template": {},
+                "strategy": {"type": "RollingUpdate",
+                    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}},
+            "status": status,
+        });
+        serde_json::from_value(deployment).expect("a Deployment")
+    }
+
+    fn set_of(name: &str, replicas: i32, available: i32) -> Arc<ReplicaSet> {
+        let set = json!({
+            "metadata": {"name": name},
+            "spec": {"replicas": replicas, "selector": {}},
+            "status": {"replicas": replicas, "readyReplicas": available,
+                "availableReplicas": available, "observedGeneration": 1,
+                "terminatingReplicas": 0},
+        });
+        Arc::new(serde_json::from_value(set).expect("a ReplicaSet"))
+    }
+
+    fn progressing(at: Timestamp, reason: &str) -> Value {
+        json!({"conditions": [{"type": "Progressing", "status": "True", "reason": reason,
+            "lastUpdateTime": at.to_string(), "lastTransitionTime": at.to_string()}]})
+    }
+
+    /// Reason and message of a condition after one look at `now`.
+    fn look(
+        deployment: &Deployment,
+        new: &Arc<ReplicaSet>,
+        now: Timestamp,
+        type_: &str,
+    ) -> (String, String) {
+        let before = filled(deployment.status.as_ref());
+        let sets = [new.clone()];
+        let mut status = counted(deployment, &before, Some(new.as_ref()), &sets, now);
+        progress(deployment, &mut status, Some(new.as_ref()), now);
+        let found = find(&status, type_).cloned().unwrap_or_default();
+        (found.reason.unwrap_or_default(), found.message.unwrap_or_default())
+    }
+
+    #[test]
+    fn availability_is_what_the_strategy_allows() {
+        let (now, deployment) = (Timestamp::UNIX_EPOCH, deployment(json!({})));
+        let reason = |available| look(&deployment, &set_of("a", 4, available), now, "Available").0;
+        assert_eq!(reason(3), "MinimumReplicasAvailable");
+        assert_eq!(reason(2), "MinimumReplicasUnavailable");
+    }
+
+    #[test]
+    fn a_rollout_without_progress_times_out_at_its_deadline() {
+        let start = Timestamp::UNIX_EPOCH;
+        let at = |seconds| start + SignedDuration::from_secs(seconds);
+        let mut before = progressing(start, "ReplicaSetUpdated");
+        before["replicas"] = json!(4);
+        before["updatedReplicas"] = json!(4);
+        before["readyReplicas"] = json!(1);
+        before["availableReplicas"] = json!(1);
+        let stuck = deployment(before);
+        let (set, kind) = (set_of("a", 4, 1), PROGRESSING);
+        assert_eq!(look(&stuck, &set, at(59), kind).0, "ReplicaSetUpdated");
+        let timed_out = look(&stuck, &set, at(61), kind);
+        let message = "ReplicaSet \"a\" has timed out progressing.";
+        assert_eq!(timed_out, (TIMED_OUT.into(), message.into()));
+        assert_eq!(look(&stuck, &set_of("a", 4, 2), at(61), kind).0, "ReplicaSetUpdated");
+        assert_eq!(look(&stuck, &set_of("a", 4, 4), at(61), kind).0, AVAILABLE_REASON);
+    }
+
+    #[test]
+    fn the_deadline_is_waited_for_and_no_longer() {
+        let start = Timestamp::UNIX_EPOCH;
+        let running = deployment(progressing(start, "ReplicaSetUpdated"));
+        let status = filled(running.status.as_ref());
+        let now = start + SignedDuration::from_secs(20);
+        assert_eq!(next_look(&running, &status, now), Some(Duration::from_secs(41)));
+        let over = deployment(progressing(start, TIMED_OUT));
+        assert_eq!(next_look(&over, &filled(over.status.as_ref()), now), None);
+    }
+}

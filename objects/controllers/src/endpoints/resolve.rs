@@ -177,7 +177,8 @@ pub(super) fn target(pod: &Pod) -> ObjectReference {
     }
 }
 
-/// The ports of the Service as this pod has them; those by a name that it does not have are left out.
+/// The ports of the Service as this pod has them; those by a name that it does not have are left
+/// out.
 pub(super) fn ports(service: &Service, pod: &Pod) -> Vec<EndpointPort> {
     let of_service = service.spec.as_ref().and_then(|s| s.ports.as_deref()).unwrap_or_default();
     let resolved = of_service.iter().filter_map(|port| {

@@ -2,8 +2,8 @@
 //! namespace loses its finalizer.
 //!
 //! Invariants: the finalizer goes only after a look at every resource that the server has found
-//! nothing; a resource that could not be looked at counts as not empty. Pods go before anything that
-//! they may need.
+//! nothing; a resource that could not be looked at counts as not empty. Pods go before anything
+//! that they may need.
 
 mod conditions;
 mod contents;

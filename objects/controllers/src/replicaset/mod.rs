@@ -1,8 +1,8 @@
 //! ReplicaSets: as many pods by a template as are asked for.
 //!
-//! Invariants: while own creations or deletions have not been seen ([`crate::expectations`]) no more are
-//! done, so that a slow cache never doubles a pod or deletes one too many. Finished pods and pods on
-//! their way out do not count.
+//! Invariants: while own creations or deletions have not been seen ([`crate::expectations`]) no
+//! more are done, so that a slow cache never doubles a pod or deletes one too many. Finished pods
+//! and pods on their way out do not count.
 
 mod ranking;
 mod status;

@@ -2,8 +2,8 @@
 //!
 //! Compat: the order of Kubernetes: without a node, pending, not ready, cheaper by annotation, on a
 //! node with more of its kin, ready for a shorter time, restarted more often, younger. Times are
-//! compared by the magnitude of their age, so that pods of about the same age go in no special order.
-//! One rule is left out: sidecars' restarts.
+//! compared by the magnitude of their age, so that pods of about the same age go in no special
+//! order. One rule is left out: sidecars' restarts.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;

@@ -2,11 +2,12 @@
 //! no moment with fewer replicas than allowed, and what is deleted goes as asked.
 //!
 //! One cluster and one set of controllers for all scenarios, each in a namespace of its own, all at
-//! the same time. Without the real programs (`make peers peers-kubernetes`) nothing runs, and that is
-//! said.
+//! the same time. Without the real programs (`make peers peers-kubernetes`) nothing runs, and that
+//! is said.
 
 mod cluster;
 mod collection;
+mod leadership;
 mod nodes;
 mod rollouts;
 mod workloads;
@@ -46,6 +47,7 @@ const SCENARIOS: &[Scenario] = &scenarios![
     nodes::a_pod_is_placed_runs_and_is_gone_when_deleted,
     nodes::a_pod_ends_as_its_command_says,
     nodes::a_pod_that_fits_nowhere_says_why_and_is_placed_when_it_fits,
+    leadership::one_leads_and_the_next_takes_over,
     workloads::a_job_runs_to_its_number_of_completions,
     workloads::a_job_fails_after_its_retries,
     workloads::a_cron_job_starts_a_job_in_time,
