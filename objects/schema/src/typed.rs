@@ -16,12 +16,18 @@ mod leaves;
 mod strict;
 mod unknown;
 
+use std::cell::Cell;
+
 use serde_json::Map;
 
 pub use self::strict::strict_findings;
 pub use self::unknown::unknown_fields;
 use crate::Value;
 use crate::types::{Field, Omit, Schema, SchemaOr, Shape, Type, TypeId};
+
+/// Zero values that are added to one value: four bytes of `null` in a list of structs can become a
+/// kilobyte, and real objects need some hundreds.
+const ADDED_MAX: usize = 1 << 17;
 
 /// A value that the Go type does not take, in the words of Go's decoder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +43,7 @@ pub struct TypeMismatch {
 ///
 /// *Errors*: a value of the wrong type, in the words of Go's decoder; the input is lost.
 pub fn normalize(schema: &Schema, id: TypeId, mut value: Value) -> Result<Value, TypeMismatch> {
-    let walk = Walk { schema };
+    let walk = Walk { schema, added: Cell::new(0) };
     match walk.object(id, &mut value) {
         Ok(()) => Ok(value),
         Err(mismatch) => {
@@ -141,6 +147,7 @@ type Outcome = Result<(), Mismatch>;
 
 struct Walk<'schema> {
     schema: &'schema Schema,
+    added: Cell<usize>,
 }
 
 impl Walk<'_> {
@@ -150,7 +157,7 @@ impl Walk<'_> {
         match value {
             Value::Object(map) => self.fields(facts, map),
             Value::Null => {
-                *value = self.zero_object(facts);
+                *value = self.zero_object(facts)?;
                 Ok(())
             }
             other => Err(Mismatch::of(other, None)),
@@ -179,18 +186,22 @@ impl Walk<'_> {
         if let Some(mismatch) = failed {
             return Err(mismatch);
         }
-        self.add_always(facts, map);
-        Ok(())
+        self.add_always(facts, map)
     }
 
-    fn add_always(&self, facts: &Type, map: &mut Map<String, Value>) {
+    fn add_always(&self, facts: &Type, map: &mut Map<String, Value>) -> Outcome {
         for index in &facts.always {
             let field = &facts.fields[usize::from(*index)];
             if !map.contains_key(field.json) {
-                let zero = if field.pointer { Value::Null } else { self.zero(&field.shape) };
+                let zero = if field.pointer { Value::Null } else { self.zero(&field.shape)? };
                 map.insert(field.json.to_owned(), zero);
+                self.added.set(self.added.get() + 1);
             }
         }
+        if self.added.get() > ADDED_MAX {
+            return Err(Mismatch::Whole("too many empty parts".to_owned()));
+        }
+        Ok(())
     }
 
     /// Whether Go writes the field.
@@ -236,7 +247,11 @@ impl Walk<'_> {
         let mut failed = None;
         for item in items {
             if let Err(mismatch) = self.element(element, item) {
+                let whole = matches!(mismatch, Mismatch::Whole(_));
                 failed = Some(mismatch.after(failed));
+                if whole {
+                    break;
+                }
             }
         }
         failed.map_or(Ok(()), Err)
@@ -245,7 +260,7 @@ impl Walk<'_> {
     /// Go leaves an element that is null at its zero value.
     fn element(&self, shape: &Shape, value: &mut Value) -> Outcome {
         if value.is_null() {
-            *value = self.zero(shape);
+            *value = self.zero(shape)?;
             return Ok(());
         }
         self.shape(shape, value).map_err(Mismatch::out_of_element)
@@ -269,17 +284,17 @@ impl Walk<'_> {
     }
 
     /// What Go writes of a zero value.
-    fn zero(&self, shape: &Shape) -> Value {
+    fn zero(&self, shape: &Shape) -> Result<Value, Mismatch> {
         match shape {
             Shape::Object(id) => self.zero_object(self.schema.get(*id)),
-            leaf => leaves::zero(leaf),
+            leaf => Ok(leaves::zero(leaf)),
         }
     }
 
-    fn zero_object(&self, facts: &Type) -> Value {
+    fn zero_object(&self, facts: &Type) -> Result<Value, Mismatch> {
         let mut map = Map::new();
-        self.add_always(facts, &mut map);
-        Value::Object(map)
+        self.add_always(facts, &mut map)?;
+        Ok(Value::Object(map))
     }
 }
 

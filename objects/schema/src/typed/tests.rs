@@ -290,3 +290,11 @@ fn of_several_errors_that_of_a_parser_comes_first_then_the_first_wrong_type() {
     assert!(error.starts_with("json: cannot unmarshal number into Go struct field"), "{error}");
     assert!(error.ends_with("accessModes of type v1.PersistentVolumeAccessMode"), "{error}");
 }
+
+#[test]
+fn a_small_text_does_not_become_a_huge_object() {
+    let value = json!({"spec": {"containers": vec![Value::Null; 600_000]}});
+    assert_eq!(normalized("", "Pod", value), Err("too many empty parts".to_owned()));
+    let value = json!({"spec": {"containers": vec![json!({}); 10_000]}});
+    assert!(normalized("", "Pod", value).is_ok());
+}
