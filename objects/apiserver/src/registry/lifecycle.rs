@@ -14,6 +14,8 @@ use super::serving::Registry;
 use super::state::{Attempt, Current};
 use crate::status::Status;
 
+/// The selectable field of a namespace that tells whether it is ending.
+const PHASE: &str = "status.phase";
 /// Namespaces that are never deleted.
 const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
@@ -26,15 +28,14 @@ impl Registry {
         name: &str,
     ) -> Result<(), Status> {
         let Some(spaces) = self.namespaces().filter(|_| row.namespaced()) else { return Ok(()) };
-        let cached = self.cache(spaces).peek(None, namespace);
-        let space = match cached {
-            Some(object) => serde_json::from_slice(&object.json()).map_err(Status::internal)?,
+        let ending = match self.cache(spaces).peek(None, namespace) {
+            Some(space) => space.field(PHASE) == Some("Terminating"),
             None => match self.newest(spaces, "", namespace).await? {
-                Some(current) => current.value,
+                Some(space) => space.value["status"]["phase"] == "Terminating",
                 None => return Err(Status::not_found("", spaces.plural(), namespace)),
             },
         };
-        if space["status"]["phase"] != "Terminating" {
+        if !ending {
             return Ok(());
         }
         let why = format!(
