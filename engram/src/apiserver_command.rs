@@ -100,9 +100,8 @@ impl Told {
             })?;
             options.compaction_interval = Some(interval).filter(|interval| !interval.is_zero());
         }
-        let names = ["advertise-address", "external-hostname"];
-        options.names =
-            names.iter().filter_map(|name| given.last(name)).map(str::to_owned).collect();
+        options.advertise = given.parsed("advertise-address")?;
+        options.names = given.last("external-hostname").map(str::to_owned).into_iter().collect();
         let mut store = EtcdOptions::default();
         if let Some(prefix) = given.last("etcd-prefix") {
             store.prefix = prefix.to_owned();

@@ -350,3 +350,32 @@ async fn a_second_server_on_a_port_is_refused_and_a_stopped_one_frees_it() {
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     second(folder.path()).await.expect("it is free").stop().await;
 }
+
+#[tokio::test]
+async fn the_objects_that_everybody_assumes_are_there() {
+    let server = Started::new(|options| options.advertise = Some([192, 0, 2, 7].into())).await;
+    let part = |answer: &Answered, path: &str| answer.json().pointer(path).cloned();
+    let service = server.get("/api/v1/namespaces/default/services/kubernetes").await;
+    assert_eq!(part(&service, "/spec/clusterIP"), Some("10.0.0.1".into()));
+    let endpoints = server.get("/api/v1/namespaces/default/endpoints/kubernetes").await;
+    assert_eq!(part(&endpoints, "/subsets/0/addresses/0/ip"), Some("192.0.2.7".into()));
+    for path in [
+        "/api/v1/namespaces/kube-system",
+        "/api/v1/namespaces/kube-public",
+        "/api/v1/namespaces/kube-node-lease",
+        "/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical",
+        "/apis/networking.k8s.io/v1/servicecidrs/kubernetes",
+        "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication",
+    ] {
+        assert_eq!(server.get(path).await.code, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn more_writes_than_seats_are_sent_away_and_reads_go_on() {
+    let server = Started::new(|options| options.writes_max = 0).await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let answer = server.ask("POST", path, &[JSON], r#"{"metadata":{"name":"a"}}"#).await;
+    assert_eq!((answer.code, answer.header("retry-after")), (429, "1"));
+    assert_eq!(server.get(path).await.code, 200);
+}

@@ -3,6 +3,7 @@
 //! Invariants: nothing that is there is changed, so that any number of servers may do this at the
 //! same time, again and again; what was deleted comes back within a minute.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct Assumed {
     pub(crate) service_ip: String,
     /// The port of this server.
     pub(crate) port: u16,
+    /// Where others reach this server; none when nobody but this machine can.
+    pub(crate) published: Option<Ipv4Addr>,
     /// The CA that signs clients' certificates, as PEM.
     pub(crate) client_ca: String,
 }
@@ -119,6 +122,14 @@ fn namespaces() -> Vec<Wanted> {
 }
 
 fn objects(assumed: &Assumed) -> Vec<Wanted> {
+    let mut objects = basic_objects(assumed);
+    if let Some(ip) = assumed.published {
+        objects.extend(endpoints(ip, assumed.port));
+    }
+    objects
+}
+
+fn basic_objects(assumed: &Assumed) -> Vec<Wanted> {
     vec![
         Wanted {
             group: "networking.k8s.io",
@@ -179,6 +190,37 @@ fn service(assumed: &Assumed) -> Value {
             "type": "ClusterIP",
         },
     })
+}
+
+/// Where the service `kubernetes` leads: to the first server that made them.
+fn endpoints(ip: Ipv4Addr, port: u16) -> [Wanted; 2] {
+    let ports = json!([{"name": "https", "port": port, "protocol": "TCP"}]);
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [ip], "conditions": {"ready": true}}],
+        "ports": ports,
+    });
+    let endpoints = json!({
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [{"addresses": [{"ip": ip}], "ports": ports}],
+    });
+    [
+        Wanted { group: "discovery.k8s.io", plural: "endpointslices", object: slice },
+        Wanted { group: "", plural: "endpoints", object: endpoints },
+    ]
 }
 
 fn priority_class(name: &str, value: u32, description: &str) -> Wanted {

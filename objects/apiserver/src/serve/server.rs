@@ -1,7 +1,7 @@
 //! The server: started, told apart from others, stopped.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub struct Options {
     pub token_file: Option<PathBuf>,
     /// The range of service addresses.
     pub service_cidr: String,
+    /// Where others reach the server, when that is not where it listens.
+    pub advertise: Option<IpAddr>,
     /// Names and addresses that the serving certificate is valid for besides the usual ones.
     pub names: Vec<String>,
     /// Where the administrator's kubeconfig is written.
@@ -69,6 +71,7 @@ impl Options {
             client_ca: None,
             token_file: None,
             service_cidr: "10.0.0.0/24".to_owned(),
+            advertise: None,
             names: Vec::new(),
             kubeconfig: None,
             reads_max: 400,
@@ -160,6 +163,7 @@ pub async fn serve(options: Options, storage: Arc<dyn Storage>) -> Result<Server
         service_cidr: cidr.to_string(),
         service_ip: cidr.first().to_string(),
         port: address.port(),
+        published: published(options.advertise, address),
         client_ca: identity.ca_certificate.clone(),
     };
     let steps = [store.clone(), caches.clone(), started.clone()];
@@ -248,6 +252,14 @@ impl Server {
         self.shutdown.cancel();
         // A panic of the serving task has been logged; there is nothing more to wait for.
         drop(self.serving.await);
+    }
+}
+
+/// Compat: an address of this machine alone can be no endpoint.
+fn published(advertise: Option<IpAddr>, address: SocketAddr) -> Option<Ipv4Addr> {
+    match advertise.unwrap_or(address.ip()) {
+        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_unspecified() => Some(ip),
+        _ => None,
     }
 }
 
@@ -348,6 +360,7 @@ fn names(options: &Options, cidr: Cidr, address: SocketAddr) -> Vec<String> {
     if !address.ip().is_unspecified() {
         names.push(address.ip().to_string());
     }
+    names.extend(options.advertise.map(|ip| ip.to_string()));
     names.extend(options.names.iter().cloned());
     names.sort();
     names.dedup();
