@@ -4,8 +4,11 @@
 
 use engram_schema::Value;
 use engram_schema::decode::quoted;
-use engram_schema::patch::{Patch, PatchError, PatchErrorClass, json_patch, merge_patch};
+use engram_schema::patch::{
+    Patch, PatchError, PatchErrorClass, json_patch, merge_patch, strategic,
+};
 use engram_schema::types::{Schema, Shape, TypeId};
+use proptest::prelude::*;
 use serde_json::json;
 
 const PLAIN: &str = include_str!("patches/plain.json");
@@ -155,5 +158,88 @@ fn warnings_about_a_patch_name_what_was_observed() {
         for warning in read.map(|patch| patch.warnings).unwrap_or_default() {
             assert!(observed.iter().any(|w| w.as_str() == Some(&warning)), "{case}: {warning}");
         }
+    }
+}
+
+fn operations(one: &str, times: usize) -> String {
+    format!("[{}]", vec![one; times].join(","))
+}
+
+#[test]
+fn json_patches_have_ten_thousand_operations_at_most() {
+    let test = r#"{"op":"test","path":"/a","value":1}"#;
+    let document = json!({ "a": 1 });
+    assert_eq!(json_patch(&document, operations(test, 10_000).as_bytes()), Ok(document.clone()));
+    let error = json_patch(&document, operations(test, 10_001).as_bytes()).expect_err("too many");
+    assert_eq!(error.class, PatchErrorClass::TooLarge);
+    assert_eq!(
+        error.message,
+        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got \
+         10001"
+    );
+}
+
+#[test]
+fn what_json_patches_copy_is_bounded() {
+    let document = json!({ "a": "x".repeat(1 << 20), "l": [] });
+    let copy = r#"{"op":"copy","from":"/a","path":"/l/-"}"#;
+    assert!(json_patch(&document, operations(copy, 2).as_bytes()).is_ok());
+    let error = json_patch(&document, operations(copy, 3).as_bytes()).expect_err("over 3 MiB");
+    assert_eq!(error.class, PatchErrorClass::Unprocessable);
+    // Doubled every time, forty copies of the whole would be a terabyte.
+    let double = r#"{"op":"copy","from":"/l","path":"/l/-"}"#;
+    let grown = json!({ "l": ["x"] });
+    assert!(json_patch(&grown, operations(double, 40).as_bytes()).is_err());
+}
+
+#[test]
+fn a_merged_list_of_many_elements_takes_no_quadratic_time() {
+    let schema = Schema::builtin();
+    let kind = schema.kind("", "v1", "ConfigMap").expect("a built-in kind");
+    let names = |from: usize| (from..from + 20_000).map(|i| format!("a.b/{i}")).collect::<Vec<_>>();
+    let document = json!({ "metadata": { "finalizers": names(0) } });
+    let patch = json!({ "metadata": { "finalizers": names(10_000) } }).to_string();
+    let began = std::time::Instant::now();
+    let merged = strategic(schema, kind, &document, patch.as_bytes()).expect("a patch");
+    assert_eq!(merged["metadata"]["finalizers"].as_array().map(Vec::len), Some(30_000));
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    const KEYS: &str = "a|b|name|finalizers|metadata|spec|template|containers|ports|\\$patch|\
+        \\$retainKeys|\\$setElementOrder/finalizers|\\$deleteFromPrimitiveList/finalizers";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i8>().prop_map(Value::from),
+        "a|b|delete|replace|merge".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(KEYS, inner, 0..5)
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_patch_brings_it_down(document in any_json(), patch in any_json()) {
+        let schema = Schema::builtin();
+        let kind = schema.kind("apps", "v1", "Deployment").expect("a built-in kind");
+        let text = patch.to_string();
+        let _ = strategic(schema, kind, &document, text.as_bytes());
+        let _ = merge_patch(&document, text.as_bytes());
+        let _ = json_patch(&document, text.as_bytes());
+    }
+
+    #[test]
+    fn a_merge_patch_done_twice_is_done_once(document in any_json(), patch in any_json()) {
+        prop_assume!(patch.is_object());
+        let text = patch.to_string();
+        let once = merge_patch(&document, text.as_bytes()).expect("an object");
+        let twice = merge_patch(&once, text.as_bytes()).expect("an object");
+        prop_assert_eq!(once, twice);
     }
 }
