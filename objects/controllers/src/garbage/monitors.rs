@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount,
+};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::WatchParams;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -16,6 +20,7 @@ use super::graph::Observed;
 use crate::context::Context;
 use crate::discovery::{Metadata, ResourceType, discover};
 use crate::informer::{Change, Informed};
+use crate::options::Controller;
 use crate::reflector::{self, Update};
 
 /// The verbs without which a resource cannot be collected.
@@ -89,12 +94,33 @@ impl Monitors {
     fn monitor(&self, resource: Arc<ResourceType>) -> Monitor {
         let stop = self.context.shutdown.child_token();
         let (done, synced) = watch::channel(false);
+        let runs = |controller| self.context.options.controllers.contains(&controller);
         match (resource.api.group.as_str(), resource.api.plural.as_str()) {
             ("", "pods") => self.share::<Pod>(resource, done),
             ("", "namespaces") => self.share::<Namespace>(resource, done),
             ("", "nodes") => self.share::<Node>(resource, done),
             ("apps", "deployments") => self.share::<Deployment>(resource, done),
             ("apps", "replicasets") => self.share::<ReplicaSet>(resource, done),
+            // Whole objects are kept of these only if somebody else reads them.
+            ("", "services") if runs(Controller::EndpointSlice) => {
+                self.share::<Service>(resource, done);
+            }
+            ("", "endpoints") if runs(Controller::EndpointSlice) => {
+                self.share::<Endpoints>(resource, done);
+            }
+            ("discovery.k8s.io", "endpointslices") if runs(Controller::EndpointSlice) => {
+                self.share::<EndpointSlice>(resource, done);
+            }
+            ("", "configmaps") if runs(Controller::ServiceAccount) => {
+                self.share::<ConfigMap>(resource, done);
+            }
+            ("", "serviceaccounts") if runs(Controller::ServiceAccount) => {
+                self.share::<ServiceAccount>(resource, done);
+            }
+            ("batch", "jobs") if runs(Controller::Job) => self.share::<Job>(resource, done),
+            ("batch", "cronjobs") if runs(Controller::CronJob) => {
+                self.share::<CronJob>(resource, done);
+            }
             _ => self.watch(resource, stop.clone(), done),
         }
         Monitor { stop, synced }

@@ -88,13 +88,18 @@ impl Cluster {
         Self { processes, folder, port }
     }
 
-    /// A client, once the server answers and its own namespaces are there.
-    pub(crate) async fn ready(&self) -> Client {
+    /// A new client, whether the server answers or not.
+    pub(crate) fn client(&self) -> Client {
         let url = format!("https://127.0.0.1:{}", self.port).parse().expect("an address");
         let mut config = Config::new(url);
         config.accept_invalid_certs = true;
         config.auth_info.token = Some(TOKEN.to_owned().into());
-        let client = Client::try_from(config).expect("a client");
+        Client::try_from(config).expect("a client")
+    }
+
+    /// A client, once the server answers and its own namespaces are there.
+    pub(crate) async fn ready(&self) -> Client {
+        let client = self.client();
         let begin = Instant::now();
         let mut looks = tokio::time::interval(crate::world::LOOK);
         let namespaces = Api::<Namespace>::all(client.clone());

@@ -7,6 +7,7 @@
 
 mod cluster;
 mod collection;
+mod crashes;
 mod leadership;
 mod nodes;
 mod rollouts;
@@ -95,5 +96,7 @@ async fn drive(cluster: &Cluster) {
     }
     shutdown.cancel();
     controllers.await.expect("the controllers end at shutdown");
+    let world = World::create(client, "crashes").await;
+    crashes::crashes_in_a_rollout_double_and_lose_nothing(world, || cluster.client()).await;
     assert!(failed.is_empty(), "failed: {failed:?} (see above)");
 }

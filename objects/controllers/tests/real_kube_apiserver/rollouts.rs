@@ -10,16 +10,11 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
-use crate::world::{World, serving};
+use crate::world::{World, image, serving};
 
 fn rolling(surge: Value, unavailable: Value) -> Value {
     let how = json!({"maxSurge": surge, "maxUnavailable": unavailable});
     json!({"type": "RollingUpdate", "rollingUpdate": how})
-}
-
-fn image(pod: &Pod) -> String {
-    let containers = pod.spec.as_ref().map(|s| s.containers.clone()).unwrap_or_default();
-    containers.first().and_then(|c| c.image.clone()).unwrap_or_default()
 }
 
 fn revision(object: &impl ResourceExt) -> String {

@@ -199,3 +199,9 @@ impl PodWatch {
 pub(crate) fn serving(pods: &[Pod]) -> usize {
     pods.iter().filter(|pod| is_ready(pod) && is_active(pod)).count()
 }
+
+/// The image of the pod's container.
+pub(crate) fn image(pod: &Pod) -> String {
+    let containers = pod.spec.as_ref().map(|s| s.containers.clone()).unwrap_or_default();
+    containers.first().and_then(|c| c.image.clone()).unwrap_or_default()
+}
