@@ -190,6 +190,10 @@ impl Writer {
             // Compat: a bookmark is an empty object of its kind, with what Go writes even then.
             let typed = normalize(Schema::builtin(), self.resource.type_id, object);
             object = typed.map_err(|error| Status::internal(error.message))?;
+            // Compat: it is made from the internal object, whose count of replicas is never unset.
+            if facts.group == "apps" && facts.subresource("scale").is_some() {
+                object["spec"]["replicas"] = 0.into();
+            }
         } else {
             object = self.shaper.single(&object, self.form, Headers::Hidden)?;
         }
