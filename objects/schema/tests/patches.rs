@@ -197,11 +197,18 @@ fn a_merged_list_of_many_elements_takes_no_quadratic_time() {
     let schema = Schema::builtin();
     let kind = schema.kind("", "v1", "ConfigMap").expect("a built-in kind");
     let names = |from: usize| (from..from + 20_000).map(|i| format!("a.b/{i}")).collect::<Vec<_>>();
-    let document = json!({ "metadata": { "finalizers": names(0) } });
-    let patch = json!({ "metadata": { "finalizers": names(10_000) } }).to_string();
+    let owners = |from: usize| -> Vec<Value> {
+        (from..from + 20_000).map(|i| json!({ "uid": i.to_string() })).collect()
+    };
+    let metadata =
+        |from: usize| json!({ "finalizers": names(from), "ownerReferences": owners(from) });
+    let document = json!({ "metadata": metadata(0) });
+    let patch = json!({ "metadata": metadata(10_000) }).to_string();
     let began = std::time::Instant::now();
     let merged = strategic(schema, kind, &document, patch.as_bytes()).expect("a patch");
-    assert_eq!(merged["metadata"]["finalizers"].as_array().map(Vec::len), Some(30_000));
+    for list in ["finalizers", "ownerReferences"] {
+        assert_eq!(merged["metadata"][list].as_array().map(Vec::len), Some(30_000), "{list}");
+    }
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }
 

@@ -26,13 +26,13 @@ impl Identity<'_> {
 
 /// Where the elements of a list stand, the first of each identity. Looked up by hash: a list may
 /// have as many elements as a body has room for.
-pub(super) struct Positions<'a> {
+struct Positions<'a> {
     identity: Identity<'a>,
     first: HashMap<&'a Value, usize>,
 }
 
 impl<'a> Positions<'a> {
-    pub(super) fn new(list: &'a [Value], identity: Identity<'a>) -> Self {
+    fn new(list: &'a [Value], identity: Identity<'a>) -> Self {
         let mut first = HashMap::with_capacity(list.len());
         for (index, element) in list.iter().enumerate() {
             first.entry(identity.of(element)).or_insert(index);
@@ -40,7 +40,7 @@ impl<'a> Positions<'a> {
         Self { identity, first }
     }
 
-    pub(super) fn of(&self, element: &Value) -> Option<usize> {
+    fn of(&self, element: &Value) -> Option<usize> {
         self.first.get(self.identity.of(element)).copied()
     }
 }

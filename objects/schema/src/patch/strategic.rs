@@ -5,12 +5,12 @@
 //! always refused for the same one. Compat: a list whose strategy is not to merge is taken from the
 //! patch as it is; directives below it have no meaning and stay.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Map;
 
 use super::go_text::{go_text_of_string, go_type};
-use super::order::{Identity, Positions, ordered};
+use super::order::{Identity, ordered};
 use super::{PatchError, go_text, restore};
 use crate::Value;
 use crate::types::{PatchStrategy, RawForm, Schema, SchemaOr, Shape, TypeId};
@@ -170,28 +170,32 @@ impl<'a> Merger<'a> {
         merge_key: &str,
         shape: &Shape,
     ) -> Result<Vec<Value>, PatchError> {
-        let identity = Identity::Key(merge_key);
-        let snapshot = merged.clone();
-        let positions = Positions::new(&snapshot, identity);
-        let mut added: Vec<Value> = Vec::new();
+        // Where the first element of each key stands, by hash: a list may be as long as a body.
+        let mut positions: HashMap<Value, usize> = HashMap::new();
+        for (index, element) in merged.iter().enumerate() {
+            if let Some(key) = element.get(merge_key) {
+                positions.entry(key.clone()).or_insert(index);
+            }
+        }
         for element in patch {
             let Value::Object(patch) = element else { continue };
             let Some(key) = patch.get(merge_key) else {
                 return Err(no_merge_key(patch, merge_key));
             };
-            let found = match positions.of(&Value::Object(patch.clone())) {
-                Some(index) => merged.get_mut(index),
-                None => added.iter_mut().find(|other| identity.of(other) == key),
-            };
-            match found {
+            match positions.get(key).and_then(|index| merged.get_mut(*index)) {
                 Some(old) => {
-                    let old_map = old.as_object().cloned().unwrap_or_default();
+                    let old_map = match old.take() {
+                        Value::Object(old_map) => old_map,
+                        _ => Object::new(),
+                    };
                     *old = Value::Object(self.map(old_map, patch, shape)?);
                 }
-                None => added.push(element.clone()),
+                None => {
+                    positions.insert(key.clone(), merged.len());
+                    merged.push(element.clone());
+                }
             }
         }
-        merged.extend(added);
         Ok(merged)
     }
 
