@@ -23,9 +23,14 @@ pub(crate) const PRIORITY_CLASS: Hooks = Hooks {
 /// The row of RuntimeClass.
 pub(crate) const RUNTIME_CLASS: Hooks = Hooks {
     name: NameRule::Subdomain,
-    create: runtime,
+    create: |class, errors| {
+        runtime(class, errors);
+        checks::required(&class.at("handler"), errors);
+    },
     update: |new, old, errors| {
-        checks::immutable_unshown(&new.at("handler"), &old.at("handler"), errors)
+        runtime(new, errors);
+        checks::immutable_unshown(&new.at("handler"), &old.at("handler"), errors);
+        checks::required(&new.at("handler"), errors);
     },
     ..GENERIC
 };
@@ -89,7 +94,6 @@ fn runtime(class: &At, errors: &mut FieldErrors) {
         amounts::resource_quantity(name, &amount, errors);
     }
     checks::labels(&class.at("scheduling.nodeSelector"), errors);
-    checks::required(&class.at("handler"), errors);
 }
 
 fn storage(class: &At, errors: &mut FieldErrors) {

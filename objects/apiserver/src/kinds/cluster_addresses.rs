@@ -33,7 +33,7 @@ pub(crate) const SERVICE_CIDR: Hooks = Hooks {
 
 /// The row of DeviceClass.
 pub(crate) const DEVICE_CLASS: Hooks = Hooks {
-    name: NameRule::Subdomain,
+    name: NameRule::LongName,
     create: |class, errors| devices(&class.at("spec"), errors),
     update: |class, _, errors| devices(&class.at("spec"), errors),
     ..GENERIC

@@ -79,11 +79,10 @@ fn schema(spec: &At, errors: &mut FieldErrors) {
 fn level(object: &At, errors: &mut FieldErrors) {
     let spec = object.at("spec");
     let (kind, limited) = (spec.at("type"), spec.at("limited"));
-    if (kind.text() == "Exempt") != (object.text_of("metadata.name") == "exempt") {
-        if matches!(kind.text(), "Exempt" | "Limited") {
-            let words = "must be 'Exempt' if and only if `name` is 'exempt'";
-            kind.invalid(errors, words);
-        }
+    let exempt = object.text_of("metadata.name") == "exempt";
+    let known = matches!(kind.text(), "Exempt" | "Limited");
+    if known && (kind.text() == "Exempt") != exempt {
+        kind.invalid(errors, "must be 'Exempt' if and only if `name` is 'exempt'");
     }
     match kind.text() {
         "Limited" if !limited.is_set() => limited.required(errors, ""),

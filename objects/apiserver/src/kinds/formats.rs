@@ -150,7 +150,7 @@ pub(crate) fn qualified_name(text: &str) -> Faults {
     let mut faults = match prefix {
         None => Vec::new(),
         Some("") => vec!["prefix part must be non-empty".into()],
-        Some(prefix) => each(prefix_faults(prefix), "prefix part "),
+        Some(prefix) => each(long_name(prefix), "prefix part "),
     };
     if name.is_empty() {
         faults.push("name part must be non-empty".into());
@@ -163,9 +163,10 @@ pub(crate) fn qualified_name(text: &str) -> Faults {
     faults
 }
 
-fn prefix_faults(prefix: &str) -> Faults {
-    let mut faults = dns_subdomain(prefix);
-    if prefix.len() > 253 {
+/// A DNS subdomain; one that is too long is told so in bytes.
+pub(crate) fn long_name(text: &str) -> Faults {
+    let mut faults = dns_subdomain(text);
+    if text.len() > 253 {
         faults[0] = "must be no more than 253 bytes".into();
     }
     faults

@@ -12,6 +12,8 @@ use crate::status::{BadValue, FieldErrors};
 pub enum NameRule {
     /// A DNS subdomain (most kinds).
     Subdomain,
+    /// The same; too long ones are told so in bytes.
+    LongName,
     /// A DNS label.
     Label,
     /// A DNS label that starts with a letter.
@@ -26,6 +28,7 @@ impl NameRule {
     fn faults(self, name: &str, prefix: bool) -> Faults {
         let rule: Format = match self {
             Self::Subdomain => formats::dns_subdomain,
+            Self::LongName => formats::long_name,
             Self::Label => formats::dns_label,
             Self::Label1035 => formats::dns_1035_label,
             Self::PathSegment if prefix => return formats::path_segment_prefix(name),

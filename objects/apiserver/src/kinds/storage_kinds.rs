@@ -32,7 +32,14 @@ pub(crate) const PERSISTENT_VOLUME: Hooks = Hooks {
         let now = edit::text(volume, "metadata.creationTimestamp").to_owned();
         set(volume, "status", json!({ "phase": "Pending", "lastPhaseTransitionTime": now }));
     },
-    prepare_status: |new, old| edit::take_from(new, old, "spec"),
+    prepare_status: |new, old| {
+        edit::take_from(new, old, "spec");
+        if let (Some(status), Some(was)) = (edit::find(new, "status"), old.get("status"))
+            && edit::is_zero(status.get("lastPhaseTransitionTime"))
+        {
+            edit::take_from(status, was, "lastPhaseTransitionTime");
+        }
+    },
     create: |it, errors| volume(&it.at("spec"), errors),
     update: |new, old, errors| {
         volume(&new.at("spec"), errors);
@@ -141,9 +148,8 @@ fn volume(spec: &At, errors: &mut FieldErrors) {
         capacity.required(errors, "");
     }
     if capacity.len() != 1 || !capacity.key("storage").is_set() {
-        let none = serde_json::json!({});
-        let shown = if capacity.is_set() { capacity.value } else { &none };
-        capacity.not_supported_as(errors, shown.into(), &["storage"]);
+        // An empty map is shown as an absent one: normalisation has dropped it.
+        capacity.not_supported_as(errors, capacity.value.into(), &["storage"]);
     }
     for (_, amount) in capacity.entries() {
         if Quantity::of(amount.value) <= Some(Quantity::ZERO) {

@@ -10,7 +10,7 @@ use schema::Value;
 
 /// The row of ReplicationController.
 pub(crate) const REPLICATION_CONTROLLER: Hooks = Hooks {
-    name: NameRule::Subdomain,
+    name: NameRule::LongName,
     default,
     prepare_status: |new, old| edit::take_from(new, old, "spec"),
     warnings: |new, old| pod::named_template_warnings(new, old, "spec.template"),
