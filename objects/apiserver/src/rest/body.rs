@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use schema::decode::{self, Limits, TypeMeta};
-use schema::protobuf::{self, ProtobufError};
+use schema::protobuf;
 use schema::types::Schema;
 use schema::{Value, typed};
 
@@ -122,26 +122,10 @@ fn from_protobuf(
             wanted.kind
         ))
     };
-    let decoded = protobuf::decode(schema, bytes).map_err(|error| {
-        let version = meta.api_version.rsplit('/').next().unwrap_or_default();
-        match error {
-            ProtobufError::UnknownKind { api_version, kind } => refused(
-                &kind,
-                version,
-                &format_args!(
-                    "no kind {kind:?} is registered for version {api_version:?} in scheme \
-                     {SCHEME:?}"
-                ),
-            ),
-            // The envelope told what it is: what is wrong is inside.
-            ProtobufError::Malformed(_) | ProtobufError::Mismatch(_) => {
-                refused(&meta.kind, version, &error)
-            }
-            other => unrecognized(other.to_string()),
-        }
-    });
-    let (_, mut value) = decoded?;
+    // What the envelope does not say is what is wanted.
     check_kind(schema, wanted, &meta, &refused, unrecognized)?;
+    let mut value = protobuf::decode_as(schema, wanted.type_id, bytes)
+        .map_err(|error| refused(wanted.kind, wanted.version, &error))?;
     name_kind(&mut value, wanted);
     Ok(Input { value, findings: Vec::new() })
 }

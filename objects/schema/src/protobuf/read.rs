@@ -23,30 +23,40 @@ pub(super) const RAW: u32 = 2;
 pub(super) const FIRST: u32 = 1;
 pub(super) const SECOND: u32 = 2;
 pub(super) const THIRD: u32 = 3;
+pub(super) const FOURTH: u32 = 4;
 
 type Outcome<T = ()> = Result<T, ProtobufError>;
 
 pub(super) fn envelope(body: &[u8]) -> Outcome<Envelope<'_>> {
     let mut envelope = Envelope::default();
-    let mut reader = Reader::new(body);
+    let mut reader = Reader::new(body, "Unknown");
     while let Some((tag, wire)) = reader.next()? {
         match (tag, wire) {
-            (FIRST, Wire::Bytes(type_meta)) => {
-                let mut reader = Reader::new(type_meta);
-                while let Some((tag, wire)) = reader.next()? {
-                    match (tag, wire) {
-                        (FIRST, Wire::Bytes(bytes)) => envelope.api_version = text(bytes),
-                        (SECOND, Wire::Bytes(bytes)) => envelope.kind = text(bytes),
-                        _ => {}
-                    }
-                }
-            }
+            (FIRST, Wire::Bytes(data)) => type_meta(data, &mut envelope)?,
             (RAW, Wire::Bytes(raw)) => envelope.raw = raw,
-            (FIRST | RAW, other) => return Err(wrong_wire(other, "Raw")),
-            _ => {}
+            (THIRD | FOURTH, Wire::Bytes(_)) => {}
+            (FIRST, wire) => return Err(wrong_wire(wire, "TypeMeta")),
+            (RAW, wire) => return Err(wrong_wire(wire, "Raw")),
+            (THIRD, wire) => return Err(wrong_wire(wire, "ContentEncoding")),
+            (FOURTH, wire) => return Err(wrong_wire(wire, "ContentType")),
+            (_, wire) => reader.skip(wire)?,
         }
     }
     Ok(envelope)
+}
+
+fn type_meta(data: &[u8], envelope: &mut Envelope<'_>) -> Outcome {
+    let mut reader = Reader::new(data, "TypeMeta");
+    while let Some((tag, wire)) = reader.next()? {
+        match (tag, wire) {
+            (FIRST, Wire::Bytes(bytes)) => envelope.api_version = text(bytes),
+            (SECOND, Wire::Bytes(bytes)) => envelope.kind = text(bytes),
+            (FIRST, wire) => return Err(wrong_wire(wire, "APIVersion")),
+            (SECOND, wire) => return Err(wrong_wire(wire, "Kind")),
+            (_, wire) => reader.skip(wire)?,
+        }
+    }
+    Ok(())
 }
 
 pub(super) struct Read<'schema> {
@@ -84,13 +94,16 @@ impl<'schema> Read<'schema> {
             return Err(malformed("proto: message is too deep or has too many parts"));
         }
         self.depth += 1;
-        let mut reader = Reader::new(data);
+        let mut reader = Reader::new(data, facts.short_name());
         while let Some((tag, wire)) = reader.next()? {
             let tag_of = |member: &WireMember| match member {
                 WireMember::Field(index) => facts.fields[usize::from(*index)].tag,
                 WireMember::Inline { tag, .. } => *tag,
             };
-            let Ok(at) = members.binary_search_by_key(&tag, tag_of) else { continue };
+            let Ok(at) = members.binary_search_by_key(&tag, tag_of) else {
+                reader.skip(wire)?;
+                continue;
+            };
             match (&members[at], wire) {
                 (WireMember::Field(index), wire) => {
                     self.field(&facts.fields[usize::from(*index)], wire, map)?;
@@ -139,7 +152,7 @@ impl<'schema> Read<'schema> {
         let Value::Array(items) = slot else { return Ok(()) };
         let packable = matches!(element, Shape::Bool | Shape::Int32 | Shape::Int64);
         if let (true, Wire::Bytes(data)) = (packable, wire) {
-            let mut reader = Reader::new(data);
+            let mut reader = Reader::new(data, "");
             while let Some(varint) = reader.packed()? {
                 items.push(self.single(element, Wire::Varint(varint))?);
             }
@@ -152,12 +165,12 @@ impl<'schema> Read<'schema> {
     fn map_entry(&mut self, element: &'schema Shape, data: &[u8], slot: &mut Value) -> Outcome {
         let mut key = String::new();
         let mut value = Value::Null;
-        let mut reader = Reader::new(data);
+        let mut reader = Reader::new(data, "");
         while let Some((tag, wire)) = reader.next()? {
             match (tag, wire) {
                 (FIRST, Wire::Bytes(bytes)) => key = text(bytes),
                 (SECOND, wire) => value = self.single(element, wire)?,
-                _ => {}
+                (_, wire) => reader.skip(wire)?,
             }
         }
         if !slot.is_object() {
@@ -202,10 +215,12 @@ impl<'schema> Read<'schema> {
 
     fn wrapped(&mut self, element: &'schema Shape, data: &[u8]) -> Outcome<Value> {
         let mut list = Value::Array(Vec::new());
-        let mut reader = Reader::new(data);
+        let mut reader = Reader::new(data, "");
         while let Some((tag, wire)) = reader.next()? {
             if tag == FIRST {
                 self.list(element, wire, &mut list)?;
+            } else {
+                reader.skip(wire)?;
             }
         }
         Ok(list)
@@ -215,7 +230,7 @@ impl<'schema> Read<'schema> {
         let schema_tag = if other == SchemaOr::Bool { SECOND } else { FIRST };
         let mut value = if other == SchemaOr::Bool { Value::Bool(false) } else { Value::Null };
         let mut items = Vec::new();
-        let mut reader = Reader::new(data);
+        let mut reader = Reader::new(data, "");
         while let Some((tag, wire)) = reader.next()? {
             match (other, wire) {
                 (_, Wire::Bytes(data)) if tag == schema_tag => value = self.message(id, data)?,
@@ -228,7 +243,7 @@ impl<'schema> Read<'schema> {
                 (SchemaOr::StringArray, Wire::Bytes(bytes)) if tag == SECOND => {
                     items.push(Value::String(text(bytes)));
                 }
-                _ => {}
+                (_, wire) => reader.skip(wire)?,
             }
         }
         Ok(if items.is_empty() { value } else { Value::Array(items) })
@@ -242,7 +257,12 @@ impl<'schema> Read<'schema> {
         if form == RawForm::Extension && raw.starts_with(&MAGIC) {
             return self.nested(raw);
         }
-        serde_json::from_slice(raw).map_err(|error| malformed(&format!("raw JSON: {error}")))
+        match serde_json::from_slice(raw) {
+            Ok(value) => Ok(value),
+            // Compat: what was managed is not needed to understand an object.
+            Err(_) if form == RawForm::FieldsV1 => Ok(Value::Null),
+            Err(error) => Err(malformed(&format!("raw JSON: {error}"))),
+        }
     }
 
     fn nested(&mut self, data: &[u8]) -> Outcome<Value> {
@@ -279,10 +299,11 @@ fn capitalised(json: &str) -> String {
 /// The bytes of the first field: what a message holds that holds only one thing.
 fn first_bytes(data: &[u8]) -> Outcome<Option<&[u8]>> {
     let mut found = None;
-    let mut reader = Reader::new(data);
+    let mut reader = Reader::new(data, "");
     while let Some((tag, wire)) = reader.next()? {
-        if let (FIRST, Wire::Bytes(bytes)) = (tag, wire) {
-            found = Some(bytes);
+        match (tag, wire) {
+            (FIRST, Wire::Bytes(bytes)) => found = Some(bytes),
+            (_, wire) => reader.skip(wire)?,
         }
     }
     Ok(found)
@@ -291,13 +312,13 @@ fn first_bytes(data: &[u8]) -> Outcome<Option<&[u8]>> {
 /// The first two numbers and the third text of a message.
 fn numbers(data: &[u8]) -> Outcome<(u64, u64, String)> {
     let mut found = (0, 0, String::new());
-    let mut reader = Reader::new(data);
+    let mut reader = Reader::new(data, "");
     while let Some((tag, wire)) = reader.next()? {
         match (tag, wire) {
             (FIRST, Wire::Varint(varint)) => found.0 = varint,
             (SECOND, Wire::Varint(varint)) => found.1 = varint,
             (THIRD, Wire::Bytes(bytes)) => found.2 = text(bytes),
-            _ => {}
+            (_, wire) => reader.skip(wire)?,
         }
     }
     Ok(found)

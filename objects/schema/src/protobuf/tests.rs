@@ -72,6 +72,11 @@ fn what_is_no_object_is_refused_in_kubernetes_words() {
     let wrong = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x02\x08\x01";
     assert_eq!(refused(wrong), "proto: wrong wireType = 0 for field Metadata");
     assert!(refused(b"k8s\0\x0a\x04\x0a\x02v1").starts_with("Object 'Kind' is missing"));
+    assert_eq!(refused(b"k8s\0\x00"), "proto: Unknown: illegal tag 0 (wire type 0)");
+    let inside = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x03\x0a\x01\x04";
+    assert_eq!(refused(inside), "proto: ObjectMeta: illegal tag 0 (wire type 4)");
+    let no_type = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x01\x0f";
+    assert_eq!(refused(no_type), "proto: wrong wireType = 7 for field Metadata");
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(super) enum Wire<'data> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'data [u8]),
-    /// 32 bits, or a group: nothing in Kubernetes is written so.
+    /// 32 bits, a group, or no type at all: nothing in Kubernetes is written so. Not yet read.
     Other(u8),
 }
 
@@ -32,35 +32,46 @@ impl Wire<'_> {
 /// Reads the fields of a message one by one.
 pub(super) struct Reader<'data> {
     rest: &'data [u8],
+    /// What Go calls the message, for errors; empty for parts that have no name.
+    name: &'static str,
 }
 
 impl<'data> Reader<'data> {
-    pub(super) fn new(data: &'data [u8]) -> Self {
-        Self { rest: data }
+    pub(super) fn new(data: &'data [u8], name: &'static str) -> Self {
+        Self { rest: data, name }
     }
 
     /// The next tag and its value; none at the end.
+    ///
+    /// Order: a field of a type that is not read must be skipped before the next.
     pub(super) fn next(&mut self) -> Result<Option<(u32, Wire<'data>)>, ProtobufError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         let (tag, wire_type) = self.key()?;
+        if wire_type == 4 {
+            return Err(malformed(&match self.name {
+                "" => "proto: unexpected end of group".to_owned(),
+                name => format!("proto: {name}: wiretype end group for non-group"),
+            }));
+        }
         let value = match wire_type {
             0 => Wire::Varint(self.varint()?),
             1 => Wire::Fixed64(self.fixed64()?),
             2 => Wire::Bytes(self.bytes()?),
-            3 => {
-                self.skip_group()?;
-                Wire::Other(3)
-            }
-            5 => {
-                self.take(4)?;
-                Wire::Other(5)
-            }
-            4 => return Err(malformed("proto: wiretype end group for non-group")),
-            other => return Err(malformed(&format!("proto: illegal wireType {other}"))),
+            other => Wire::Other(other),
         };
         Ok(Some((tag, value)))
+    }
+
+    /// Passes over a field that is not known.
+    pub(super) fn skip(&mut self, wire: Wire<'data>) -> Result<(), ProtobufError> {
+        match wire {
+            Wire::Other(3) => self.skip_group(),
+            Wire::Other(5) => self.take(4).map(drop),
+            Wire::Other(other) => Err(malformed(&format!("proto: illegal wireType {other}"))),
+            _ => Ok(()),
+        }
     }
 
     /// Only varints, one behind the other: a packed list.
@@ -72,10 +83,14 @@ impl<'data> Reader<'data> {
         let key = self.varint()?;
         let tag = u32::try_from(key >> 3).ok().filter(|tag| *tag != 0);
         let wire_type = u8::try_from(key & 7).unwrap_or(7);
-        let tag = tag.ok_or_else(|| {
-            malformed(&format!("proto: illegal tag {} (wire type {key})", key >> 3))
-        })?;
-        Ok((tag, wire_type))
+        let illegal = || {
+            // Compat: Go prints the tag as 32 bits with a sign, and the whole key as the type.
+            let tag = (key >> 3) & u64::from(u32::MAX);
+            let tag = u32::try_from(tag).unwrap_or(0).cast_signed();
+            let message = if self.name.is_empty() { "Generated" } else { self.name };
+            malformed(&format!("proto: {message}: illegal tag {tag} (wire type {key})"))
+        };
+        Ok((tag.ok_or_else(illegal)?, wire_type))
     }
 
     fn skip_group(&mut self) -> Result<(), ProtobufError> {

@@ -6,16 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::read::{FIRST, RAW, SECOND, THIRD};
+use super::read::{FIRST, FOURTH, RAW, SECOND, THIRD};
 use super::wire::Backwards;
 use super::{MAGIC, ProtobufError};
 use crate::Value;
 use crate::duration;
 use crate::time::Time;
 use crate::types::{Field, Schema, SchemaOr, Shape, Type, TypeId, WireMember};
-
-/// The last field of `Unknown`.
-const FOURTH: u32 = 4;
 
 type Outcome = Result<(), ProtobufError>;
 
