@@ -83,9 +83,10 @@ impl Kubernetes {
     pub(crate) async fn stop(mut self) {
         let Some(runtime) = self.runtime.take() else { return };
         self.shutdown.cancel();
-        // Whatever the controllers have not ended is found again at the next start.
-        drop(tokio::time::timeout(END_WITHIN, &mut self.controllers).await);
-        self.server.stop().await;
+        // Whatever the controllers have not ended is found again at the next start. The server need
+        // not wait for them: their watches would only hold it up.
+        let controllers = tokio::time::timeout(END_WITHIN, &mut self.controllers);
+        let (_, ()) = tokio::join!(controllers, self.server.stop());
         runtime.shutdown_background();
     }
 }

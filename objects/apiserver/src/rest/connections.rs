@@ -27,7 +27,7 @@ use super::limits::{
 /// After a failed accept (often: no file descriptors left) others get time to close some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long open requests may take to end when the server stops.
-const DRAIN: Duration = Duration::from_millis(400);
+const DRAIN: Duration = Duration::from_millis(250);
 /// How often an idle HTTP/2 peer is asked whether it is still there, and how long it may think.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 

@@ -155,7 +155,7 @@ pub async fn serve(options: Options, storage: Arc<dyn Storage>) -> Result<Server
         health: health.clone(),
         metrics: Metrics::new(),
         seats: Seats::new(options.reads_max, options.writes_max),
-        address: address.to_string(),
+        address: advertised(options.advertise, address),
         shutdown: shutdown.clone(),
         registry: Arc::clone(&registry),
     });
@@ -253,6 +253,11 @@ impl Server {
         // A panic of the serving task has been logged; there is nothing more to wait for.
         drop(self.serving.await);
     }
+}
+
+/// Where discovery says that the server is.
+fn advertised(advertise: Option<IpAddr>, address: SocketAddr) -> String {
+    SocketAddr::new(advertise.unwrap_or(address.ip()), address.port()).to_string()
 }
 
 /// Compat: an address of this machine alone can be no endpoint.
