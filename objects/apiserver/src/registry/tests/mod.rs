@@ -2,6 +2,7 @@
 //! on one storage. The words are those that kube-apiserver 1.37.0 answered to the same requests.
 
 mod deletes;
+mod rows;
 mod new_kind;
 mod several;
 mod subresources;
