@@ -50,8 +50,11 @@ fn has_class(service: &Value) -> bool {
     kind_of(service) == "LoadBalancer"
 }
 
-/// Fields and the types that have a use for them.
-static BY_TYPE: &[(&str, fn(&Value) -> bool)] = &[
+/// Whether a service has a use for a field.
+type Uses = fn(&Value) -> bool;
+
+/// Fields of the spec and who has a use for them.
+static BY_TYPE: &[(&str, Uses)] = &[
     ("clusterIP", in_cluster),
     ("clusterIPs", in_cluster),
     ("ipFamilies", in_cluster),

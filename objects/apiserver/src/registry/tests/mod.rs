@@ -2,8 +2,8 @@
 //! on one storage. The words are those that kube-apiserver 1.37.0 answered to the same requests.
 
 mod deletes;
-mod rows;
 mod new_kind;
+mod rows;
 mod several;
 mod subresources;
 mod writes;
