@@ -8,10 +8,11 @@
 //! Must not know: readers and watchers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::limits::{ASK_AGAIN, FILL_PAGE, IDLE_PROGRESS, RETRY_PAUSE};
+use super::limits::{ASK_AGAIN, FILL_PAGE, IDLE_PROGRESS, RETRY_PAUSE, RETRY_PAUSE_MAX};
 use super::recent::{Event, Kind};
 use super::snapshot::Snapshot;
 use super::state::{Shared, Step};
@@ -23,18 +24,26 @@ use crate::storage::{
 /// Runs until it is aborted.
 pub(super) async fn run(shared: Arc<Shared>) {
     let prefix = shared.shape.prefix.clone();
+    let mut pause = RETRY_PAUSE;
     loop {
         match read_all(&shared).await {
             Ok((snapshot, revision)) => shared.fill(snapshot, revision),
             Err(error) => {
                 tracing::warn!(%error, prefix, "the cache could not be filled");
-                tokio::time::sleep(RETRY_PAUSE).await;
+                wait(&mut pause).await;
                 continue;
             }
         }
+        pause = RETRY_PAUSE;
         let error = follow(&shared).await;
         tracing::warn!(%error, prefix, "the cache is filled again");
     }
+}
+
+/// Waits before another try, the next time longer.
+async fn wait(pause: &mut Duration) {
+    tokio::time::sleep(*pause).await;
+    *pause = (*pause * 2).min(RETRY_PAUSE_MAX);
 }
 
 /// Everything under the prefix, at one revision.
@@ -65,18 +74,26 @@ fn report(error: &ObjectError) {
 
 /// Follows the watch over losses; ends when changes are lost for good.
 async fn follow(shared: &Shared) -> StorageError {
+    let mut pause = RETRY_PAUSE;
     loop {
         let revision = shared.passed().next();
         let from = WatchFrom { prefix: &shared.shape.prefix, revision };
         let error = match shared.storage.watch(from).await {
-            Ok(watching) => Follower::new(shared, watching).run().await,
+            Ok(watching) => {
+                let mut follower = Follower::new(shared, watching);
+                let error = follower.run().await;
+                if follower.heard {
+                    pause = RETRY_PAUSE;
+                }
+                error
+            }
             Err(error) => error,
         };
         if matches!(error, StorageError::Compacted { .. }) {
             return error;
         }
         tracing::debug!(%error, prefix = shared.shape.prefix, "the watch is opened again");
-        tokio::time::sleep(RETRY_PAUSE).await;
+        wait(&mut pause).await;
     }
 }
 
@@ -88,11 +105,13 @@ struct Follower<'a> {
     asked: Option<Instant>,
     /// Somebody asked after that: its answer may be too early for them.
     again: bool,
+    /// Something came: the store is there.
+    heard: bool,
 }
 
 impl<'a> Follower<'a> {
     fn new(shared: &'a Shared, watching: Watching) -> Self {
-        Follower { shared, watching, asked: None, again: false }
+        Follower { shared, watching, asked: None, again: false, heard: false }
     }
 
     async fn run(&mut self) -> StorageError {
@@ -121,6 +140,7 @@ impl<'a> Follower<'a> {
     }
 
     fn apply(&mut self, batch: &Batch) {
+        self.heard = true;
         if batch.progress.is_some() {
             self.asked = None;
             if self.again {

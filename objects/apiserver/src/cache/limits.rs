@@ -26,8 +26,10 @@ pub(super) const RETRY_AFTER_SECONDS: u32 = 1;
 pub(super) const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// How often an idle watch is asked for progress, so that bookmarks stay ahead of compaction.
 pub(super) const IDLE_PROGRESS: Duration = Duration::from_secs(10);
-/// How long the task waits before it tries a store that failed again.
-pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// How long the task waits before it tries a store that failed again: at first, and at most, since
+/// the caches of all resources try.
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How often a watcher that asked for bookmarks gets one, and how long before its end.
 ///
 /// *Source*: kube-apiserver: one minute, two seconds.
