@@ -252,7 +252,8 @@ fn strict_findings_stand_in_the_order_of_the_text() {
     let id = schema.kind("apps", "v1", "Deployment").expect("a kind");
     let text = br#"{"foo":1,"metadata":{"zoo":2,"Name":"x","labels":{"x":"y","x":"z"},"name":"a",
         "name":"b"},"spec":{"zzz":{"a":1,"a":2},"aaa":1,"aaa":2,"replicas":1,"replicas":2,
-        "template":{"spec":{"containers":[{"name":"a","foo":1},{"q":[{}],"name":"b","name":"c"}]}}},"foo":2}"#;
+        "template":{"spec":{"containers":[{"name":"a","foo":1},
+        {"q":[{}],"name":"b","name":"c"}]}}},"foo":2}"#;
     let decoded = crate::decode::json(text, crate::decode::Limits::default()).expect("JSON");
     let found = strict_findings(schema, id, text, &decoded.value, decoded.duplicates);
     let expected = [
