@@ -10,6 +10,7 @@ mod merge;
 mod order;
 mod restore;
 mod strategic;
+mod strategic_words;
 
 use crate::Value;
 use crate::decode::{self, Limits, type_name};

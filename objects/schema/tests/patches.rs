@@ -209,7 +209,7 @@ fn a_merged_list_of_many_elements_takes_no_quadratic_time() {
     for list in ["finalizers", "ownerReferences"] {
         assert_eq!(merged["metadata"][list].as_array().map(Vec::len), Some(30_000), "{list}");
     }
-    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -7,6 +7,7 @@
 mod fields;
 mod labels;
 mod lexer;
+mod parser;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

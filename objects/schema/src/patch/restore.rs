@@ -6,7 +6,7 @@
 //! typed reading that follows.
 
 use super::go_text::go_kind;
-use super::strategic::kind_name;
+use super::strategic_words::kind_name;
 use crate::Value;
 use crate::types::{Schema, Shape};
 
