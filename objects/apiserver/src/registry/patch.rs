@@ -145,7 +145,12 @@ fn check_type(schema: &Schema, body: &BodyType, left: &Value) -> Result<(), Stri
         return Ok(());
     }
     let (group, number) = version.split_once('/').unwrap_or(("", version));
-    if schema.kind(group, number, kind).is_some() {
+    if number.contains('/') {
+        return Err(format!("unexpected GroupVersion string: {version}"));
+    }
+    if let Some(other) = schema.kind(group, number, kind) {
+        // Order: it is read as what it says it is, before that turns out to be something else.
+        typed::normalize(schema, other, left.clone()).map_err(|error| error.to_string())?;
         let room = match body.group.split('.').next() {
             None | Some("") => "core",
             Some(first) => first,
