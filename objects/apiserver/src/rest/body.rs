@@ -95,7 +95,16 @@ pub(crate) fn object(
     .map(|decoded| (decoded.value, decoded.duplicates))
     .map_err(|error| unrecognized(error.in_body()))?;
     let meta = decode::type_meta(&value).map_err(|error| unrecognized(error.in_body()))?;
-    check_kind(schema, wanted, &meta, &refused, &unrecognized)?;
+    check_kind(schema, wanted, &meta, &refused, &unrecognized).map_err(|status| {
+        // Compat: a body is first read as the kind that it says it is.
+        let (group, version) = meta.api_version.split_once('/').unwrap_or(("", &meta.api_version));
+        let itself = schema.kind(group, version, &meta.kind);
+        let read = itself.map(|id| typed::normalize(schema, id, value.clone()));
+        match read {
+            Some(Err(error)) => refused(&meta.kind, version, &error),
+            _ => status,
+        }
+    })?;
     if media == Media::Json {
         findings = typed::strict_findings(schema, wanted.type_id, bytes, &value, findings);
     } else {
@@ -258,6 +267,11 @@ mod tests {
                 r#"{"kind":"Pod","apiVersion":"v1"}"#,
                 "Pod in version \"v1\" cannot be handled as a Namespace: converting (v1.Pod) to \
                  (core.Namespace): unknown conversion",
+            ),
+            (
+                r#"{"kind":"Secret","apiVersion":"v1","data":{"k":"v"}}"#,
+                "Secret in version \"v1\" cannot be handled as a Namespace: illegal base64 data \
+                 at input byte 0",
             ),
             (
                 r#"{"kind":"Namespace","apiVersion":"v2"}"#,
