@@ -1,5 +1,5 @@
-//! What a strategic merge patch is refused with, in kube-apiserver's words: most of them are told as
-//! internal errors there.
+//! What a strategic merge patch is refused with, in kube-apiserver's words. Most of them are told
+//! as internal errors there.
 
 use serde_json::Map;
 
