@@ -157,7 +157,7 @@ impl Writing<'_> {
             Some(current) => storage.replace(&self.key, current.revision, bytes, ttl).await,
             None => storage.create(&self.key, bytes, ttl).await,
         };
-        let attempt = self.settle(written).await?;
+        let attempt = self.settle(written, Some(object)).await?;
         if let Attempt::Done(revision) = attempt {
             self.current = Some(Current { value: object.clone(), revision });
             self.fresh = true;
@@ -174,10 +174,15 @@ impl Writing<'_> {
             return Ok(if stale { Attempt::Again } else { Attempt::Done(revision) });
         }
         let written = self.registry.storage().delete_if(&self.key, current.revision).await;
-        self.settle(written).await
+        self.settle(written, None).await
     }
 
-    async fn settle(&mut self, written: Result<Written, StorageError>) -> Result<Attempt, Status> {
+    /// What became of a write, whose object is given unless it was a deletion.
+    async fn settle(
+        &mut self,
+        written: Result<Written, StorageError>,
+        object: Option<&Value>,
+    ) -> Result<Attempt, Status> {
         match written {
             Ok(Written::Done { revision }) => Ok(Attempt::Done(revision)),
             Ok(Written::Changed { current, .. }) => {
@@ -191,12 +196,34 @@ impl Writing<'_> {
                 Ok(Attempt::Again)
             }
             Err(error @ StorageError::Unavailable { outcome: Outcome::Unknown, .. }) => {
-                Err(Status::timeout(
-                    &format!("the outcome of the {} is not known: {error}", self.verb),
-                    1,
-                ))
+                self.look(object, &error).await
             }
             Err(error) => Err(refusals::of_storage(self.row, self.verb, &error)),
         }
+    }
+
+    /// Looks whether a write whose outcome is not known happened. If it did not, it may still do
+    /// so: it is not made again, but left to the client, who can tell whether that is harmless.
+    async fn look(
+        &mut self,
+        object: Option<&Value>,
+        error: &StorageError,
+    ) -> Result<Attempt, Status> {
+        let before = self.current.take();
+        self.read_again().await?;
+        let done = match (&self.current, object) {
+            (Some(now), Some(object)) => (now.value == *object).then_some(now.revision),
+            // Another object of the same name: the one that was to go is gone.
+            (Some(now), None) => {
+                let was = before.as_ref().map_or("", |b| object::text(&b.value, "uid"));
+                (object::text(&now.value, "uid") != was).then_some(now.revision)
+            }
+            (None, Some(_)) => None,
+            (None, None) => Some(before.map_or(Revision::NONE, |before| before.revision)),
+        };
+        done.map(Attempt::Done).ok_or_else(|| {
+            let message = format!("the outcome of the {} is not known: {error}", self.verb);
+            Status::timeout(&message, 1)
+        })
     }
 }

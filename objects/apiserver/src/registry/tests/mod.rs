@@ -6,6 +6,7 @@ mod new_kind;
 mod rows;
 mod several;
 mod subresources;
+mod unknown;
 mod writes;
 
 use std::sync::Arc;
