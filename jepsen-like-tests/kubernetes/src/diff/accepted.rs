@@ -36,12 +36,6 @@ pub const ACCEPTED: &[Accepted] = &[
         reason: "what a Table says of its columns is in our words; names, types, formats and priorities are theirs",
     },
     Accepted {
-        asked: "* certificatesigningrequests*",
-        place: "*",
-        values: None,
-        reason: "validated by its schema alone so far; the requests here are refused by the real one",
-    },
-    Accepted {
         asked: "GET apis*",
         place: "body.*versions[*",
         values: None,
@@ -100,6 +94,21 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "`autoscaling/v1` as a Table",
         "metrics that stand in its annotation are not shown; `v2` shows them",
     ),
+    (
+        "a whole template, security context, claim or policy that a message quotes",
+        "by the names of its fields in JSON, where the real one writes its internal form; small values have that form in ours too",
+    ),
+    (
+        "what changed in a PersistentVolumeClaim",
+        "refused alike; the message does not show the difference of the internal forms",
+    ),
+    (
+        "time zones of CronJobs",
+        "known areas and well-formed places are taken: no data base of zones is carried along",
+    ),
+    ("volume sources of single vendors", "told apart and counted, not looked into"),
+    ("an empty map or list where an absent one means the same to Go", "taken for an absent one"),
+    ("expressions in CEL, match conditions, admission policies", "validated by their schema alone"),
 ];
 
 /// The page of this table and of [`super::mask::MASKS`], as Markdown.

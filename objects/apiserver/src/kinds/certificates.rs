@@ -3,11 +3,12 @@
 //! Must not know: who signs.
 
 use super::at::At;
-use super::edit;
-use super::{GENERIC, Hooks, NameRule, checks, formats};
+use super::edit::{self, make, set};
+use super::{GENERIC, Hooks, NameRule, Requester, checks, formats};
 use crate::status::FieldErrors;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schema::Value;
 use std::collections::HashSet;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::pem::Pem;
@@ -16,6 +17,8 @@ use x509_parser::prelude::FromDer;
 /// The row of CertificateSigningRequest.
 pub(crate) const CERTIFICATE_SIGNING_REQUEST: Hooks = Hooks {
     name: NameRule::PathSegment,
+    asked_by,
+    prepare_create: |request| edit::remove(request, "status"),
     prepare_update: |new, old| {
         edit::take_from(new, old, "spec");
         edit::take_from(new, old, "status");
@@ -52,6 +55,25 @@ const USAGES: [&str; 23] = [
     "signing",
     "timestamping",
 ];
+
+fn asked_by(request: &mut Value, requester: &Requester) {
+    let Some(spec) = make(request, "spec") else { return };
+    for field in ["username", "uid", "groups", "extra"] {
+        edit::remove(spec, field);
+    }
+    set(spec, "username", requester.name);
+    if !requester.uid.is_empty() {
+        set(spec, "uid", requester.uid);
+    }
+    if !requester.groups.is_empty() {
+        set(spec, "groups", requester.groups.to_vec());
+    }
+    if !requester.extra.is_empty()
+        && let Some(extra) = make(spec, "extra")
+    {
+        requester.extra.iter().for_each(|(key, values)| set(extra, key, values.clone()));
+    }
+}
 
 fn request(object: &At, errors: &mut FieldErrors) {
     let spec = object.at("spec");
@@ -146,5 +168,20 @@ fn conditions(list: &At, errors: &mut FieldErrors) {
         let last = list.items().filter(|it| matches!(it.text_of("type"), "Approved" | "Denied"));
         let words = "Approved and Denied conditions are mutually exclusive";
         list.invalid_as(errors, last.last().map_or("", |it| it.text_of("type")), words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn who_asks_is_written_down_and_cannot_be_claimed() {
+        let mut object = json!({ "spec": { "username": "admin", "groups": ["system:masters"] } });
+        let groups = ["nodes".to_owned()];
+        let requester = Requester { name: "node-1", uid: "", groups: &groups, extra: &[] };
+        (CERTIFICATE_SIGNING_REQUEST.asked_by)(&mut object, &requester);
+        assert_eq!(object, json!({ "spec": { "username": "node-1", "groups": ["nodes"] } }));
     }
 }

@@ -3,7 +3,7 @@
 //! A kind is one row of [`Hooks`]; what a row leaves out is the generic behaviour, so that a kind
 //! without a row is still served. All hooks are pure functions of the objects they are given.
 //!
-//! The order of a create: decode and normalise, `default`, `admit_create`, then the registry fills
+//! The order of a create: decode and normalise, `default`, `admit_create`, `asked_by`, then the registry fills
 //! the system metadata (name, namespace, uid, creationTimestamp), then `prepare_create`,
 //! `validate_create`, `warnings`. Of an update: decode, `default`, `prepare_update` (or
 //! `prepare_status`), the registry keeps the system metadata, `validate_update` (or
@@ -53,6 +53,19 @@ mod workloads;
 pub use metadata::NameRule;
 pub use pod::validate_ephemeral;
 
+/// Who makes an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester<'a> {
+    /// The name of the user.
+    pub name: &'a str,
+    /// The uid of the user, often empty.
+    pub uid: &'a str,
+    /// The groups of the user.
+    pub groups: &'a [String],
+    /// What else is known of the user.
+    pub extra: &'a [(String, Vec<String>)],
+}
+
 /// What a kind adds to the generic registry.
 #[derive(Clone, Copy)]
 pub struct Hooks {
@@ -62,6 +75,8 @@ pub struct Hooks {
     pub default: fn(&mut Value),
     /// What the default admission plugins add on create without looking at other objects.
     pub admit_create: fn(&mut Value),
+    /// Writes down who asks, where an object says so.
+    pub asked_by: fn(&mut Value, &Requester),
     /// Drops what a client may not set on create, adds what the server sets.
     pub prepare_create: fn(&mut Value),
     /// Takes from the old object what an update may not set. The generic rule of the row (status
@@ -83,6 +98,7 @@ const GENERIC: Hooks = Hooks {
     name: NameRule::PathSegment,
     default: |_| {},
     admit_create: |_| {},
+    asked_by: |_, _| {},
     prepare_create: |_| {},
     prepare_update: |_, _| {},
     prepare_status: |_, _| {},

@@ -38,6 +38,14 @@ impl Registry {
         (row.hooks.default)(&mut new);
         self.check_namespace_alive(row, &target.namespace, object::text(&new, "name")).await?;
         (row.hooks.admit_create)(&mut new);
+        let user = &context.user;
+        let requester = crate::kinds::Requester {
+            name: &user.name,
+            uid: &user.uid,
+            groups: &user.groups,
+            extra: &user.extra,
+        };
+        (row.hooks.asked_by)(&mut new, &requester);
         let generated = object::text(&new, "name").is_empty();
         let mut attempt = 1;
         loop {
