@@ -47,6 +47,6 @@ pub use options::{
 pub use refusals::of_watch as watch_refusal;
 pub use request::{Answer, Body, Input, PatchKind, RequestContext, Target, UserInfo};
 pub use row::{BodyType, Resource};
-pub use rules::{Rule, rule_of};
+pub use rules::{DefaultPropagation, Generation, Grace, Rule, Scale, StatusMetadata, rule_of};
 pub use seams::{Clock, Entropy, Seams, SystemClock, SystemEntropy};
 pub use serving::{Registry, RegistryOptions};
