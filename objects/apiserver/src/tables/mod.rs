@@ -103,12 +103,29 @@ pub fn table<'a>(
     })
 }
 
+/// Compat: a row has the metadata of the internal form, in which the counter of a DaemonSet's
+/// templates is a field and no annotation.
+fn metadata_of_row(object: &Value) -> Value {
+    const COUNTER: &str = "deprecated.daemonset.template.generation";
+    let mut partial = partial_object(object);
+    let metadata = partial["metadata"].as_object_mut();
+    if let Some(Value::Object(annotations)) =
+        metadata.and_then(|metadata| metadata.get_mut("annotations"))
+        && annotations.remove(COUNTER).is_some()
+        && annotations.is_empty()
+        && let Some(metadata) = partial["metadata"].as_object_mut()
+    {
+        metadata.remove("annotations");
+    }
+    partial
+}
+
 fn row(printer: &Printer, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
     let columns = printer.columns.iter().map(|column| &column.cell);
     let cells: Vec<_> = columns.chain(printer.extra_cells).map(|cell| cell(object, now)).collect();
     let object_of_row = match include {
         IncludeObject::None => Value::Null,
-        IncludeObject::Metadata => partial_object(object),
+        IncludeObject::Metadata => metadata_of_row(object),
         IncludeObject::Object => object.clone(),
     };
     let mut row = json!({ "cells": cells, "object": object_of_row });
