@@ -101,6 +101,9 @@ impl Told {
             options.compaction_interval = Some(interval).filter(|interval| !interval.is_zero());
         }
         options.advertise = given.parsed("advertise-address")?;
+        if options.advertise.is_none() && (ip.is_loopback() || ip.is_unspecified()) {
+            options.advertise = host_address();
+        }
         options.names = given.last("external-hostname").map(str::to_owned).into_iter().collect();
         let mut store = EtcdOptions::default();
         if let Some(prefix) = given.last("etcd-prefix") {
@@ -117,6 +120,17 @@ impl Told {
         };
         Ok(Told { options, endpoints, store, format, level, warnings: given.warnings })
     }
+}
+
+/// The address of this machine that others see: of the interface with the default route.
+///
+/// Compat: kube-apiserver's choice when it is told no better one, also behind a loopback address.
+fn host_address() -> Option<IpAddr> {
+    // Nothing is sent: connecting a datagram socket only picks the route.
+    let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
 }
 
 /// A duration as Go writes it: `5m0s`, `1h`, `90s`, `0`.

@@ -56,8 +56,10 @@ pub(crate) enum Offer {
     Objects,
     /// Streams of events.
     Watch,
-    /// `/api` and `/apis`.
+    /// `/apis`.
     Discovery,
+    /// `/api`, which differs in how it refuses.
+    CoreDiscovery,
     /// Documents that have one shape.
     Documents,
     /// Documents in JSON alone.
@@ -155,7 +157,8 @@ impl<'a> Clause<'a> {
         match (part("as"), part("g")) {
             ("", _) => Some(Shape::Object),
             ("APIGroupDiscoveryList", "apidiscovery.k8s.io") => {
-                (offer == Offer::Discovery && part("v") == "v2").then_some(Shape::Discovery)
+                let offered = matches!(offer, Offer::Discovery | Offer::CoreDiscovery);
+                (offered && part("v") == "v2").then_some(Shape::Discovery)
             }
             (_, "meta.k8s.io") if !objects || version.is_empty() => None,
             ("Table", "meta.k8s.io") => Some(Shape::Table(version)),

@@ -34,9 +34,9 @@ pub(crate) fn answer(door: &Door, ask: &Ask, segments: &[&str]) -> Result<Answer
         ["openapi", "v2"] => Ok(open_api_v2(ask)),
         ["api"] => {
             let plain = || discovery.api_versions(&door.address);
-            aggregated(ask, &discovery.core, plain)
+            aggregated(ask, Offer::CoreDiscovery, &discovery.core, plain)
         }
-        ["apis"] => aggregated(ask, &discovery.named, || discovery.group_list()),
+        ["apis"] => aggregated(ask, Offer::Discovery, &discovery.named, || discovery.group_list()),
         ["apis", group] => plain(ask, discovery.api_group(group)),
         ["api", version] => {
             only_get(ask)?;
@@ -75,10 +75,11 @@ fn resources(
 
 fn aggregated(
     ask: &Ask,
+    offer: Offer,
     tagged: &Tagged,
     plain_document: impl Fn() -> Value,
 ) -> Result<Answer, Status> {
-    let form = ask.form(Offer::Discovery)?;
+    let form = ask.form(offer)?;
     if form.shape != Shape::Discovery {
         return plain(ask, Some(plain_document()));
     }
