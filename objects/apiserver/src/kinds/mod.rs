@@ -3,11 +3,11 @@
 //! A kind is one row of [`Hooks`]; what a row leaves out is the generic behaviour, so that a kind
 //! without a row is still served. All hooks are pure functions of the objects they are given.
 //!
-//! The order of a create: decode and normalise, `default`, `admit_create`, `asked_by`, then the registry fills
-//! the system metadata (name, namespace, uid, creationTimestamp), then `prepare_create`,
-//! `validate_create`, `warnings`. Of an update: decode, `default`, `prepare_update` (or
-//! `prepare_status`), the registry keeps the system metadata, `validate_update` (or
-//! `validate_status_update`), `warnings`.
+//! The order of a create: decode and normalise, `default`, `admit_create`, `asked_by`, then the
+//! registry fills the system metadata (name, namespace, uid, creationTimestamp), then
+//! `prepare_create`, `validate_create`, `warnings`. Of an update: decode, `default`,
+//! `prepare_update` (or `prepare_status`), the registry keeps the system metadata,
+//! `validate_update` (or `validate_status_update`), `warnings`.
 //!
 //! Must not know: storage, HTTP, other objects than those given.
 
@@ -44,6 +44,8 @@ mod rbac;
 mod selection;
 mod service;
 mod service_rules;
+#[cfg(test)]
+mod shapes;
 mod storage_kinds;
 mod taints;
 mod volumes;

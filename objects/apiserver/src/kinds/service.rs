@@ -80,8 +80,11 @@ fn prepare_update(new: &mut Value, old: &Value) {
     let same_list = spec.get("clusterIPs") == was.get("clusterIPs");
     if single.is_empty() && same_list {
         edit::remove(spec, "clusterIPs");
-    } else if single != before && same_list && !is_zero(spec.get("clusterIPs")) {
-        spec["clusterIPs"][0] = json!(single);
+    } else if single != before
+        && same_list
+        && let Some(first) = spec.pointer_mut("/clusterIPs/0")
+    {
+        *first = json!(single);
     }
     let allocated = |kind: &str| matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer");
     if allocated(edit::text(spec, "type")) && allocated(edit::text(was, "type")) {
