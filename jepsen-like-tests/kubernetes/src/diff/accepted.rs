@@ -65,6 +65,140 @@ pub const ACCEPTED: &[Accepted] = &[
         values: Some("*pod updates may not change fields*"),
         reason: "the real one shows how its internal forms of both objects differ",
     },
+    Accepted {
+        asked: "GET api",
+        place: "body.*",
+        values: None,
+        reason: "the words of a refused media type; the code is the same",
+    },
+    Accepted {
+        asked: "* jobs",
+        place: "*message",
+        values: Some("*Invalid value: {*"),
+        reason: "the real one tells it in its internal forms, as Go prints them",
+    },
+    Accepted {
+        asked: "* persistentvolume*",
+        place: "*message",
+        values: Some("*immutable after creation*"),
+        reason: "the real one tells it in its internal forms, as Go prints them",
+    },
+    Accepted {
+        asked: "POST services",
+        place: "body.*",
+        values: None,
+        reason: "a Service without a name: the real one asks for its address first, and \
+                 tells of that",
+    },
+    Accepted {
+        asked: "GET *",
+        place: "body.items",
+        values: Some("null | 0 items"),
+        reason: "Go's empty list of PartialObjectMetadata; clients read both alike",
+    },
+    Accepted {
+        asked: "WATCH daemonsets",
+        place: "events[].object.metadata.annotations*",
+        values: Some("0 | nothing"),
+        reason: "in the object of a bookmark, of which only the resourceVersion is said",
+    },
+    Accepted {
+        asked: "DELETE jobs",
+        place: "header.warning",
+        values: Some("* | nothing"),
+        reason: "the warning of what happens to a Job's pods comes with a refused deletion \
+                 too",
+    },
+    Accepted {
+        asked: "DELETE namespaces",
+        place: "status",
+        values: Some("400 | 405"),
+        reason: "the path has an empty segment: the real one takes it for a namespace that \
+                 is missing",
+    },
+    Accepted {
+        asked: "DELETE namespaces",
+        place: "body.code",
+        values: Some("400 | 405"),
+        reason: "the path has an empty segment: the real one takes it for a namespace that \
+                 is missing",
+    },
+    Accepted {
+        asked: "DELETE namespaces",
+        place: "body.reason",
+        values: Some("BadRequest | *"),
+        reason: "the path has an empty segment: the real one takes it for a namespace that \
+                 is missing",
+    },
+    Accepted {
+        asked: "DELETE namespaces",
+        place: "body.message",
+        values: Some("Namespace parameter required*"),
+        reason: "the path has an empty segment: the real one takes it for a namespace that \
+                 is missing",
+    },
+    Accepted {
+        asked: "DELETE namespaces",
+        place: "body.details",
+        values: Some("nothing | an object"),
+        reason: "the path has an empty segment: the real one takes it for a namespace that \
+                 is missing",
+    },
+    Accepted {
+        asked: "GET namespaces",
+        place: "body.items[*",
+        values: Some("*object*"),
+        reason: "the ConfigMaps that the real one makes for itself",
+    },
+    Accepted {
+        asked: "* configmaps",
+        place: "header.*",
+        values: Some("nothing | *"),
+        reason: "no path at all for the real one's HTTP server, which answers by itself",
+    },
+    Accepted {
+        asked: "GET configmaps",
+        place: "body.message",
+        values: Some("invalid continue token*"),
+        reason: "the words of Go's decoders about a token that was never given",
+    },
+    Accepted {
+        asked: "* configmaps",
+        place: "*message",
+        values: Some("*illegal base64 data*"),
+        reason: "the real one stumbles over a Secret's data before its kind",
+    },
+    Accepted {
+        asked: "* configmaps",
+        place: "*message",
+        values: Some("*value out of range*"),
+        reason: "the words for a number that is too large",
+    },
+    Accepted {
+        asked: "* configmaps",
+        place: "*message",
+        values: Some("*found a tab*"),
+        reason: "the words of Go's YAML parser",
+    },
+    Accepted {
+        asked: "PATCH configmaps",
+        place: "*message",
+        values: Some("*unexpected GroupVersion string*"),
+        reason: "a patch to a version that is none: ours tells that it does not know the \
+                 kind there",
+    },
+    Accepted {
+        asked: "PATCH deployments/scale",
+        place: "body.details.kind",
+        values: None,
+        reason: "a conflict over a scale names the Deployment",
+    },
+    Accepted {
+        asked: "PATCH deployments/scale",
+        place: "body.message",
+        values: Some("Operation cannot be fulfilled*"),
+        reason: "a conflict over a scale names the Deployment",
+    },
 ];
 
 /// What differs where the conversations do not ask: what, and how.
