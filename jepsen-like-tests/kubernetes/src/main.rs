@@ -328,7 +328,10 @@ fn show(report: &Report, against: &Against, whole: bool) -> Result<()> {
     );
     if whole && against.against == Who::Ours {
         for row in report.stale() {
-            println!("no longer occurs: {} {}: {}", row.asked, row.place, row.reason);
+            println!(
+                "did not occur in these conversations: {} {}: {}",
+                row.asked, row.place, row.reason
+            );
         }
     }
     Ok(())

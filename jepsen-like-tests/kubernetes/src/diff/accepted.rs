@@ -97,12 +97,6 @@ pub const ACCEPTED: &[Accepted] = &[
         reason: "Go's empty list of PartialObjectMetadata; clients read both alike",
     },
     Accepted {
-        asked: "WATCH daemonsets",
-        place: "events[].object.metadata.annotations*",
-        values: Some("0 | nothing"),
-        reason: "in the object of a bookmark, of which only the resourceVersion is said",
-    },
-    Accepted {
         asked: "DELETE jobs",
         place: "header.warning",
         values: Some("* | nothing"),
@@ -198,6 +192,38 @@ pub const ACCEPTED: &[Accepted] = &[
         place: "body.message",
         values: Some("Operation cannot be fulfilled*"),
         reason: "a conflict over a scale names the Deployment",
+    },
+    Accepted {
+        asked: "* daemonsets",
+        place: "*metadata.annotations*",
+        values: None,
+        reason: "the annotation of the old templateGeneration stands where the real one \
+                 leaves it out",
+    },
+    Accepted {
+        asked: "WATCH configmaps",
+        place: "events length",
+        values: Some("0 | 1"),
+        reason: "a watch with a negative timeout: ours may deliver what is there before it \
+                 ends",
+    },
+    Accepted {
+        asked: "POST certificatesigningrequests",
+        place: "*message",
+        values: Some("*PEM block type*"),
+        reason: "a request that is absent is shown as an empty one",
+    },
+    Accepted {
+        asked: "PATCH storageclasses",
+        place: "body.details.causes length",
+        values: Some("2 | 1"),
+        reason: "an empty provisioner: that it may not change is the only cause told",
+    },
+    Accepted {
+        asked: "PATCH storageclasses",
+        place: "body.message",
+        values: Some("*its causes*"),
+        reason: "an empty provisioner: that it may not change is the only cause told",
     },
 ];
 
