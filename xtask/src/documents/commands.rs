@@ -1,8 +1,8 @@
 //! Runs the command blocks of the documents, so that no page shows what does not work.
 //!
 //! Each ```` ```sh ```` block runs in bash, all blocks of a page in order, in one new folder per
-//! page, with free ports in place of 2379, 2380 and 6443. A ```` ```text ```` block right after it is
-//! what it must print: `…` stands for any part of a line, and alone on a line for any lines. A
+//! page, with free ports in place of 2379, 2380 and 6443. A ```` ```text ```` block right after it
+//! is what it must print: `…` stands for any part of a line, and alone on a line for any lines. A
 //! comment before a block may say how it runs:
 //!
 //! - `<!-- run: until "text" -->` in the background, until it prints that text; stopped at the
