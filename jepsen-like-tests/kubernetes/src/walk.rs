@@ -1,5 +1,5 @@
-//! The walk-through on three members with three API servers, the store's leader killed in the
-//! middle of a rollout.
+//! The walk-through on three members with three API servers: the store's leader is killed in the
+//! middle of a rollout, and after it an API server.
 //!
 //! Invariants: what is judged is what a watch on an API server of its own said, from before the
 //! Deployment is created until after it is gone: never fewer pods available than the Deployment
@@ -135,6 +135,9 @@ async fn walk(cluster: &mut Cluster, programs: &Programs) -> Result<Walked> {
         note(&mut walked, seen == REPLICAS, &format!("server {number} lists {seen} pods"));
     }
     let settled_at = watch.count().0;
+    cluster.sides[0].processes[0].kill()?;
+    walked.passed.push(without_the_first(&second, &third).await?);
+    let web = Deployment::new(&second, "web", PATIENCE);
     web.delete().await?;
     web.gone().await.context("delete")?;
     walked.passed.push("nothing is left after the delete".to_owned());
@@ -145,6 +148,16 @@ async fn walk(cluster: &mut Cluster, programs: &Programs) -> Result<Walked> {
     pause::until("the watch sees every pod's end", PATIENCE, all_seen).await?;
     judge_watch(&watch, full_at, settled_at, &mut walked);
     Ok(walked)
+}
+
+/// A write comes true though an API server, and with it the controllers in its care, is gone.
+async fn without_the_first(second: &Client, third: &Client) -> Result<String> {
+    let killed = Instant::now();
+    Deployment::new(second, "web", PATIENCE).scale(REPLICAS + 1).await?;
+    let settled = Deployment::new(third, "web", PATIENCE).settled(REPLICAS + 1).await;
+    settled.context("a write after an API server was killed")?;
+    let took_ms = killed.elapsed().as_millis();
+    Ok(format!("an API server was killed; a write on another came true {took_ms} ms later"))
 }
 
 /// Waits until the rollout is in its middle: some pods are new, some are not.
