@@ -21,9 +21,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::stages::peers_folder;
 
-/// How long a block may take, and a background one until it says its text: also where `make run`
-/// has to build.
-const BLOCK_TIME_MAX: Duration = Duration::from_secs(900);
+/// How long a block may take, and a background one until it says its text.
+const BLOCK_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// How a block runs.
 #[derive(Debug, PartialEq, Eq)]
