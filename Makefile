@@ -17,13 +17,13 @@ run: ## build the release binary and start `engram dev`
 	@exec bin/engram dev $(ARGS)
 
 test: ## everything: unit, black-box, differential, crash and simulation tests
-	@$(ready) cargo xtask test
+	@$(ready) build/mirror.sh cargo xtask test
 
 build: ## leave the release binary at bin/engram
 	@$(ready) build/binary.sh
 
 verify: ## formatting, lints, docs, licences, tidy and `cargo test`; writes nothing
-	@$(ready) cargo xtask verify
+	@$(ready) build/mirror.sh cargo xtask verify
 
 fix: ## formatting and the lints that can mend themselves; generated documents
 	@$(ready) cargo xtask fix
