@@ -25,19 +25,6 @@ const SIM: [&str; 6] = ["run", "--quiet", "--locked", "-p", "engram-sim", "--"];
 /// Simulated runs in `make test`.
 const SEEDS: &str = "50";
 
-/// Where the real programs are built to.
-pub(crate) fn peers_folder() -> Result<PathBuf> {
-    Ok(cache()?.join("peers/bin"))
-}
-
-fn cache() -> Result<PathBuf> {
-    if let Some(cache) = std::env::var_os("ENGRAM_CACHE") {
-        return Ok(cache.into());
-    }
-    let home = std::env::var_os("HOME").context("neither ENGRAM_CACHE nor HOME is set")?;
-    Ok(Path::new(&home).join(".cache/engram"))
-}
-
 /// Everything.
 pub(crate) fn test(root: &Path) -> Result<bool> {
     let started = Instant::now();
@@ -126,7 +113,7 @@ pub(crate) fn verify(root: &Path) -> Result<bool> {
 
 /// cargo-deny, built once into the cache; its advisories only where their database can be reached.
 fn deny(root: &Path) -> Result<bool> {
-    let home = cache()?.join("cargo-deny");
+    let home = programs::cache()?.join("cargo-deny");
     let program = home.join("bin/cargo-deny");
     if !program.exists() {
         println!("building cargo-deny, once on this machine");

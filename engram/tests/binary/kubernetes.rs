@@ -1,7 +1,7 @@
 //! The Kubernetes API of the binary, as kubectl and a bad client meet it over HTTPS.
 //!
-//! kubectl is looked for in `$ENGRAM_CACHE/peers/bin`, else in `~/.cache/engram/peers/bin`. A test
-//! that does not find it says so and holds its conversation as far as it can without.
+//! A test that does not find the real kubectl says so and holds its conversation as far as it can
+//! without.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,13 +22,7 @@ struct Kubectl {
 impl Kubectl {
     /// *Shape*: none when there is no kubectl; that is said on standard error.
     fn find(kubeconfig: &Path) -> Option<Self> {
-        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/engram"));
-        let cache = std::env::var_os("ENGRAM_CACHE").map(PathBuf::from).or_else(home)?;
-        let program = cache.join("peers/bin/kubectl");
-        if !program.exists() {
-            eprintln!("NOT RUN: no kubectl at {}", program.display());
-            return None;
-        }
+        let program = programs::peers_with(&["kubectl"])?.join("kubectl");
         Some(Kubectl { program, kubeconfig: kubeconfig.to_owned() })
     }
 

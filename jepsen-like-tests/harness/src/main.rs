@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use engram_harness::process::{self, Kind, Member, Programs};
 use engram_harness::{bad_input, diff, opponents, rounds};
+use programs::finish;
 
 /// Breaks clusters of real binaries from outside and checks what their clients saw.
 #[derive(Debug, Parser)]
@@ -86,11 +87,7 @@ async fn run(suite: Suite) -> Result<()> {
             for seed in seed..seed + conversations {
                 failed += u64::from(!converse(&programs, seed, requests).await?);
             }
-            println!("suite diff: {} passed, {failed} failed", conversations - failed);
-            if failed > 0 {
-                bail!("{failed} of {conversations} conversations differ");
-            }
-            Ok(())
+            finish("diff", conversations - failed, failed, "engram-harness diff")
         }
         Suite::BadInput => refuse(&programs).await,
         Suite::Rounds { seed, rounds } => break_cluster(&programs, seed, rounds).await,
@@ -105,11 +102,7 @@ async fn run(suite: Suite) -> Result<()> {
                 least.zip(row).is_some_and(|(least, row)| row.ratio() < least)
             });
             let failed = missed.count();
-            println!("suite bench: {} passed, {failed} failed", table.len() - failed);
-            if failed > 0 {
-                bail!("{failed} ratio(s) below what is asked for");
-            }
-            Ok(())
+            finish("bench", (table.len() - failed) as u64, failed as u64, "engram-harness bench")
         }
     }
 }
@@ -126,11 +119,8 @@ async fn break_cluster(programs: &Programs, seed: u64, rounds: u64) -> Result<()
          without an acknowledged write {} ms",
         summary.answered, summary.unknown, summary.events, summary.longest_gap_ms
     );
-    println!("suite rounds: {} passed, {} failed", summary.passed, summary.failed);
-    if summary.failed > 0 {
-        bail!("{} of {rounds} rounds failed", summary.failed);
-    }
-    Ok(())
+    let again = format!("engram-harness rounds --seed {seed} --rounds {rounds}");
+    finish("rounds", summary.passed, summary.failed, &again)
 }
 
 async fn refuse(programs: &Programs) -> Result<()> {
@@ -140,11 +130,7 @@ async fn refuse(programs: &Programs) -> Result<()> {
     for finding in &findings {
         println!("  {finding}");
     }
-    println!("suite bad-input: {passed} passed, {} failed", findings.len());
-    if !findings.is_empty() {
-        bail!("{} bad inputs are not answered as they should be", findings.len());
-    }
-    Ok(())
+    finish("bad-input", passed, findings.len() as u64, "engram-harness bad-input")
 }
 
 /// A fresh member of each kind, ready.

@@ -1,56 +1,28 @@
-//! Server processes: found, started, waited for, stopped, frozen and killed by their own pid.
+//! Members: started, waited for, stopped, frozen, killed and started again.
 //!
-//! Invariants: a process ends with the value that owns it; ports are free when they are drawn;
-//! ready means that a linearizable read was answered, not that a line was printed.
+//! Invariants: a process ends with the value that owns it; ready means that a linearizable read was
+//! answered, not that a line was printed.
 //!
 //! Must not know: which faults a run wants.
 
-use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
+use programs::Process;
 use proto::etcdserverpb::RangeRequest;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use services::etcdserverpb::kv_client::KvClient;
 use tonic::transport::{Channel, Endpoint};
+
+pub use programs::{Programs, free_ports};
 
 /// How long a server may take until it answers.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Time between two looks at a condition.
 pub const POLL: Duration = Duration::from_millis(20);
-
-/// The programs a run drives.
-#[derive(Debug, Clone)]
-pub struct Programs {
-    /// Engram's binary: `ENGRAM_BIN`, else `bin/engram`.
-    pub engram: PathBuf,
-    /// The folder with the real etcd, etcdctl and etcdutl: `ENGRAM_PEERS`, else the cache's.
-    pub peers: PathBuf,
-}
-
-impl Programs {
-    /// Finds the programs, or says which command makes the missing one.
-    pub fn find() -> Result<Self> {
-        let engram = std::env::var_os("ENGRAM_BIN")
-            .map_or_else(|| PathBuf::from("bin/engram"), PathBuf::from);
-        let cache = std::env::var_os("ENGRAM_CACHE").map(PathBuf::from).unwrap_or_else(|| {
-            PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/engram")
-        });
-        let peers =
-            std::env::var_os("ENGRAM_PEERS").map_or_else(|| cache.join("peers/bin"), PathBuf::from);
-        if !engram.is_file() {
-            bail!("{} is missing: run `make build`", engram.display());
-        }
-        if !peers.join("etcd").is_file() {
-            bail!("{} is missing: run `make peers`", peers.join("etcd").display());
-        }
-        Ok(Self { engram: std::path::absolute(engram)?, peers })
-    }
-}
 
 /// Which server is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,14 +40,14 @@ pub struct Member {
     arguments: Vec<String>,
     log: PathBuf,
     client_url: String,
-    child: Option<Child>,
+    process: Option<Process>,
 }
 
 impl Member {
     /// Describes a member; nothing is started yet.
     #[must_use]
     pub fn new(program: PathBuf, arguments: Vec<String>, log: PathBuf, client_url: String) -> Self {
-        Self { program, arguments, log, client_url, child: None }
+        Self { program, arguments, log, client_url, process: None }
     }
 
     /// Its client URL.
@@ -87,7 +59,7 @@ impl Member {
     /// Its process id while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.process.as_ref().map(Process::pid)
     }
 
     /// Where its output goes.
@@ -98,18 +70,14 @@ impl Member {
 
     /// Starts the process; does not wait for it.
     pub fn start(&mut self) -> Result<()> {
-        let log = File::options().create(true).append(true).open(&self.log)?;
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", std::env::var_os("HOME").unwrap_or_default())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("starting {}", self.program.display()))?;
-        self.child = Some(child);
+            .env("HOME", std::env::var_os("HOME").unwrap_or_default());
+        let name = self.program.display().to_string();
+        self.process = Some(Process::start(&name, command, &self.log)?);
         Ok(())
     }
 
@@ -117,12 +85,8 @@ impl Member {
     pub async fn ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + READY_DEADLINE;
         loop {
-            if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
-                bail!(
-                    "{} ended with {status}; its output: {}",
-                    self.program.display(),
-                    self.tail()
-                );
+            if let Some(ended) = self.process.as_mut().and_then(Process::ended) {
+                bail!(ended);
             }
             if answers(&self.client_url).await {
                 return Ok(());
@@ -136,20 +100,16 @@ impl Member {
 
     /// Sends SIGKILL and waits for the end.
     pub fn kill(&mut self) -> Result<()> {
-        let mut child = self.child.take().ok_or_else(|| anyhow!("the member does not run"))?;
-        child.kill()?;
-        child.wait()?;
-        Ok(())
+        self.process.take().ok_or_else(not_running)?.kill()
     }
 
     /// Sends SIGTERM and waits for the end; returns how long it took.
     pub async fn terminate(&mut self) -> Result<Duration> {
         let started = Instant::now();
         self.signal(Signal::TERM)?;
-        let mut child = self.child.take().ok_or_else(|| anyhow!("the member does not run"))?;
-        while child.try_wait()?.is_none() {
+        let mut process = self.process.take().ok_or_else(not_running)?;
+        while process.status()?.is_none() {
             if started.elapsed() > READY_DEADLINE {
-                child.kill()?;
                 bail!("the member did not end after SIGTERM; its output: {}", self.tail());
             }
             crate::pause::pause(Duration::from_millis(2)).await;
@@ -168,27 +128,18 @@ impl Member {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = self.pid().ok_or_else(|| anyhow!("the member does not run"))?;
-        let pid = Pid::from_raw(i32::try_from(pid)?).ok_or_else(|| anyhow!("pid 0"))?;
-        Ok(rustix::process::kill_process(pid, signal)?)
+        self.process.as_ref().ok_or_else(not_running)?.signal(signal)
     }
 
     /// The last lines the process wrote.
     #[must_use]
     pub fn tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<_> = text.lines().rev().take(15).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+        programs::tail(&self.log)
     }
 }
 
-impl Drop for Member {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+fn not_running() -> anyhow::Error {
+    anyhow!("the member does not run")
 }
 
 async fn answers(url: &str) -> bool {
@@ -203,13 +154,6 @@ async fn answers(url: &str) -> bool {
 pub async fn dial(url: &str) -> Result<Channel> {
     let endpoint = Endpoint::from_shared(url.to_owned())?.connect_timeout(Duration::from_secs(2));
     Ok(endpoint.tcp_nodelay(true).connect().await?)
-}
-
-/// Loopback ports that nobody listens on now.
-pub fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let listeners =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
-    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
 /// A cluster of members that name each other by etcd's static bootstrap flags.

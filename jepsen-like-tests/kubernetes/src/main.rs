@@ -9,9 +9,10 @@ use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engram_kubernetes_harness::diff::conversation::Conversation;
 use engram_kubernetes_harness::diff::{self, bad_input, report::Report};
-use engram_kubernetes_harness::process::Programs;
+use engram_kubernetes_harness::process::{self, Programs};
 use engram_kubernetes_harness::sides::{Api, Side, Store};
 use engram_kubernetes_harness::{bench, kubectl, swap, walk};
+use programs::finish;
 
 /// Holds the same conversations with the real Kubernetes programs and with ours.
 #[derive(Debug, Parser)]
@@ -161,7 +162,7 @@ async fn run(suite: Suite) -> Result<()> {
         print!("{}", diff::accepted::page());
         return Ok(());
     }
-    let programs = Programs::find()?;
+    let programs = process::find()?;
     match suite {
         Suite::Page => Ok(()),
         Suite::Diff { seed, random, only, against } => {
@@ -333,14 +334,6 @@ fn show(report: &Report, against: &Against, whole: bool) -> Result<()> {
                 row.asked, row.place, row.reason
             );
         }
-    }
-    Ok(())
-}
-
-fn finish(suite: &str, passed: u64, failed: u64, again: &str) -> Result<()> {
-    println!("suite {suite}: {passed} passed, {failed} failed");
-    if failed > 0 {
-        bail!("{failed} differ; again: {again}");
     }
     Ok(())
 }

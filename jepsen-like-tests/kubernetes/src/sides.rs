@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::client::Client;
 use crate::pause;
-use crate::process::{Process, Programs, free_ports};
+use crate::process::{self, Process, Programs, free_ports};
 
 /// The one user of a run: in `system:masters`.
 pub const TOKEN: &str = "admin-token";
@@ -173,7 +173,7 @@ impl Side {
         for (name, arguments) in
             [("kube-controller-manager", &manager[..]), ("kube-scheduler", &scheduler[..])]
         {
-            let process = Process::start(name, &programs.peer(name), arguments, &self.folder, &[])?;
+            let process = process::start(name, &programs.peer(name), arguments, &self.folder)?;
             self.processes.push(process);
         }
         Ok(())
@@ -185,7 +185,7 @@ impl Side {
             vec!["controllers".to_owned(), format!("--kubeconfig={}", self.kubeconfig.display())];
         arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
         let name = format!("controllers-{}", self.processes.len());
-        let process = Process::start(&name, &programs.engram, &arguments, &self.folder, &[])?;
+        let process = process::start(&name, &programs.engram, &arguments, &self.folder)?;
         self.processes.push(process);
         Ok(())
     }
@@ -221,7 +221,7 @@ pub fn start_store_member(
         Store::Etcd => programs.peer("etcd"),
         Store::Engram => programs.engram.clone(),
     };
-    Process::start(&format!("store-{number}"), &program, &arguments, folder, &[])
+    process::start(&format!("store-{number}"), &program, &arguments, folder)
 }
 
 /// Starts an API server on a store's endpoints.
@@ -259,7 +259,7 @@ pub fn start_api(
             programs.engram.clone()
         }
     };
-    Process::start(&format!("apiserver-{port}"), &program, &arguments, folder, &[])
+    process::start(&format!("apiserver-{port}"), &program, &arguments, folder)
 }
 
 /// The key that service account tokens are signed with, made once in a folder.

@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::stages::peers_folder;
-
 /// How long a block may take, and a background one until it says its text.
 const BLOCK_TIME_MAX: Duration = Duration::from_secs(120);
 
@@ -161,7 +159,7 @@ impl Page {
         let client = format!("http://127.0.0.1:{}", self.client_port);
         let path = std::env::var("PATH").unwrap_or_default();
         let bin = self.root.join("bin");
-        let path = format!("{}:{}:{path}", bin.display(), peers_folder()?.display());
+        let path = format!("{}:{}:{path}", bin.display(), programs::peers()?.display());
         let data = self.folder.join("engram-dev");
         let (etcd, kube) = (self.client_port, self.kube_port);
         let data = data.display();

@@ -110,7 +110,7 @@ pub(crate) const ROOMS: &[Room] = &[
         folder: "objects/apiserver",
         is: "the Kubernetes REST API over the etcd service: storage, watch cache, registry, door",
         uses: &["schema", "proto", "services"],
-        tests_use: &[],
+        tests_use: &["programs"],
     },
     Room {
         name: "controllers",
@@ -118,7 +118,7 @@ pub(crate) const ROOMS: &[Room] = &[
         folder: "objects/controllers",
         is: "reconcilers, scheduler and simulated nodes: clients of the REST API alone",
         uses: &[],
-        tests_use: &[],
+        tests_use: &["programs"],
     },
     Room {
         name: "cluster_tools",
@@ -147,6 +147,14 @@ pub(crate) const ROOMS: &[Room] = &[
             "controllers",
             "cluster_tools",
         ],
+        tests_use: &["programs"],
+    },
+    Room {
+        name: "programs",
+        package: "engram-programs",
+        folder: "jepsen-like-tests/programs",
+        is: "finds the programs that tests drive, starts and ends them",
+        uses: &[],
         tests_use: &[],
     },
     Room {
@@ -170,7 +178,7 @@ pub(crate) const ROOMS: &[Room] = &[
         package: "engram-harness",
         folder: "jepsen-like-tests/harness",
         is: "breaks clusters of real binaries from outside and checks their histories",
-        uses: &["checkers", "proto", "services"],
+        uses: &["programs", "checkers", "proto", "services"],
         tests_use: &[],
     },
     Room {
@@ -178,7 +186,7 @@ pub(crate) const ROOMS: &[Room] = &[
         package: "engram-kubernetes-harness",
         folder: "jepsen-like-tests/kubernetes",
         is: "holds the same conversations with the real kube-apiserver and with ours",
-        uses: &[],
+        uses: &["programs"],
         tests_use: &[],
     },
     Room {
@@ -186,7 +194,7 @@ pub(crate) const ROOMS: &[Room] = &[
         package: "xtask",
         folder: "xtask",
         is: "checks the arrows, the style limits and the generated files; runs the suites",
-        uses: &[],
+        uses: &["programs"],
         tests_use: &[],
     },
 ];
@@ -339,14 +347,22 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("rand_chacha", Rooms(&["sim", "harness", "kubernetes_harness"])),
     ("hdrhistogram", Rooms(&["cluster_tools", "harness"])),
     // What the standard library cannot ask of the operating system: signals to other processes.
-    ("rustix", Rooms(&["engram", "harness", "kubernetes_harness"])),
+    ("rustix", Rooms(&["engram", "programs", "harness"])),
     // The workshop.
     ("syn", Rooms(&["xtask"])),
     ("proc-macro2", Rooms(&["xtask"])),
     ("walkdir", Rooms(&["xtask"])),
     (
         "anyhow",
-        Rooms(&["engram", "cluster_tools", "harness", "sim", "kubernetes_harness", "xtask"]),
+        Rooms(&[
+            "engram",
+            "cluster_tools",
+            "programs",
+            "harness",
+            "sim",
+            "kubernetes_harness",
+            "xtask",
+        ]),
     ),
     ("goldenscript", Tests(&["store", "store_rocks", "raft", "watch"])),
     ("proptest", Anyone),

@@ -53,7 +53,8 @@ async fn keys_stand_under_the_prefix_and_prefixes_do_not_see_each_other() {
 #[tokio::test]
 async fn a_dead_endpoint_is_left_for_the_next_one() {
     let Some(etcd) = Etcd::start() else { return };
-    let dead = format!("http://127.0.0.1:{}", etcd::free_port());
+    let port = programs::free_ports(1).expect("a free port")[0];
+    let dead = format!("http://127.0.0.1:{port}");
     let storage = storage(&[dead, etcd.url()]);
     etcd.ready(&storage).await;
     // Nothing could be sent to the dead one, so that even writes may go on to the next.

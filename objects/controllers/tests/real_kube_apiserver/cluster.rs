@@ -1,49 +1,29 @@
 //! A real etcd and kube-apiserver for the time of a test.
 
-use std::fs::File;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config};
+use programs::Process;
 
-/// The folder of the real programs, if they are there.
-pub(crate) fn programs() -> Option<PathBuf> {
-    let cache = std::env::var_os("ENGRAM_CACHE").map(PathBuf::from).unwrap_or_else(|| {
-        PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/engram")
-    });
-    let peers =
-        std::env::var_os("ENGRAM_PEERS").map_or_else(|| cache.join("peers/bin"), PathBuf::from);
-    let all = ["etcd", "kube-apiserver"].iter().all(|name| peers.join(name).is_file());
-    all.then_some(peers)
-}
-
-/// The processes; they end with this value.
+/// The processes; they end with this value, the API server first.
 pub(crate) struct Cluster {
-    processes: Vec<Child>,
+    _api: Process,
+    _etcd: Process,
     folder: tempfile::TempDir,
     port: u16,
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for process in self.processes.iter_mut().rev() {
-            // It may have ended by itself.
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
 }
 
 const TOKEN: &str = "scenario-token";
 
 impl Cluster {
     /// Starts both; does not wait.
-    pub(crate) fn start(programs: &Path) -> Self {
+    pub(crate) fn start(peers: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let [etcd, peer, port] = free_ports();
+        let ports = programs::free_ports(3).expect("free ports");
+        let [etcd, peer, port] = ports[..] else { unreachable!("as many as were asked for") };
         let path = |name: &str| folder.path().join(name).display().to_string();
         let tokens = format!("{TOKEN},admin,admin,\"system:masters\"\n");
         std::fs::write(path("tokens.csv"), tokens).expect("a file in the folder");
@@ -73,19 +53,13 @@ impl Cluster {
             "--disable-admission-plugins=ServiceAccount".to_owned(),
         ];
         let start = |name: &str, arguments: &[String]| {
-            let log = File::create(folder.path().join(format!("{name}.log"))).expect("a log");
-            Command::new("setpriv")
-                .args(["--pdeathsig", "KILL", "--"])
-                .arg(programs.join(name))
-                .args(arguments)
-                .stdin(Stdio::null())
-                .stdout(log.try_clone().expect("a second handle"))
-                .stderr(log)
-                .spawn()
-                .expect("setpriv and the program start")
+            let mut command = programs::with_this_thread(&peers.join(name));
+            command.args(arguments);
+            let log = folder.path().join(format!("{name}.log"));
+            Process::start(name, command, &log).expect("setpriv and the program start")
         };
-        let processes = vec![start("etcd", &store), start("kube-apiserver", &api)];
-        Self { processes, folder, port }
+        let (etcd, api) = (start("etcd", &store), start("kube-apiserver", &api));
+        Self { _api: api, _etcd: etcd, folder, port }
     }
 
     /// A new client, whether the server answers or not.
@@ -112,11 +86,6 @@ impl Cluster {
             looks.tick().await;
         }
     }
-}
-
-fn free_ports() -> [u16; 3] {
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    held.map(|listener| listener.local_addr().expect("a bound address").port())
 }
 
 /// A key for service account tokens, made by openssl; its path.
