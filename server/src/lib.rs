@@ -10,6 +10,7 @@ pub mod config;
 pub mod limits;
 pub mod version;
 
+mod auth;
 mod doors;
 mod errors;
 mod header;

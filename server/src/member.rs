@@ -16,9 +16,11 @@ use proto::log::{Command, CommandHeader, MemberAttributes, command};
 use proto::spliced;
 use proto::status::EtcdError;
 use raft::{Consensus, Leadership, ReadIndexError};
+use store::auth::Call;
 use store::{LeaseId, Reader, Response, Revision, StorageError, validate};
 use tokio::sync::{Semaphore, watch as channel};
 
+use crate::auth::{Caller, Identity};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::doors::Traffic;
@@ -140,7 +142,7 @@ impl Member {
                     return Ok(());
                 }
                 let said = command::Request::MemberAttributes(attributes.clone());
-                match self.propose(said).await {
+                match self.propose(&Caller::member(), said).await {
                     Ok(_) => return Ok(()),
                     Err(ServeError::Etcd(EtcdError::Stopped)) => {
                         return Err(EtcdError::Stopped.into());
@@ -239,16 +241,22 @@ impl Member {
         self.consensus.read_index().await
     }
 
-    /// Proposes a command and waits until it is applied here.
+    /// Proposes a command that its caller may make and waits until it is applied here.
     ///
-    /// *Errors*: `RequestTooLarge` before anything happened; see `ServeError` for the rest.
-    pub(crate) async fn propose(&self, request: command::Request) -> Result<Applied, ServeError> {
+    /// *Errors*: those of [`Member::authorize`] and `RequestTooLarge` before anything happened; see
+    /// `ServeError` for the rest.
+    pub(crate) async fn propose(
+        &self,
+        caller: &Caller,
+        request: command::Request,
+    ) -> Result<Applied, ServeError> {
+        let identity = self.authorize(caller, Call::of(&request)).await?;
         let cost_bytes = cost_bytes(&request);
         if cost_bytes > 0 && self.is_full(cost_bytes) {
             self.raise_no_space().await?;
             return Err(EtcdError::NoSpace.into());
         }
-        self.propose_fenced(request, 0).await
+        self.propose_as(&identity, request, 0).await
     }
 
     fn is_full(&self, cost_bytes: u64) -> bool {
@@ -274,9 +282,19 @@ impl Member {
         self.propose_fenced(command::Request::Alarm(request), 0).await.map(drop)
     }
 
-    /// Proposes a command that takes effect only in this term; 0: in any.
+    /// Proposes a command of this member's own that takes effect only in this term; 0: in any.
     pub(crate) async fn propose_fenced(
         &self,
+        request: command::Request,
+        fence_term: u64,
+    ) -> Result<Applied, ServeError> {
+        self.propose_as(&Identity::default(), request, fence_term).await
+    }
+
+    /// The one place where commands get their header; a follower hands it on as it is.
+    async fn propose_as(
+        &self,
+        identity: &Identity,
         request: command::Request,
         fence_term: u64,
     ) -> Result<Applied, ServeError> {
@@ -285,21 +303,29 @@ impl Member {
         if command.encoded_len() + RAFT_HEADER_BYTES > self.config.max_request_bytes {
             return Err(EtcdError::RequestTooLarge.into());
         }
-        command.header = Some(CommandHeader { fence_term, ..Default::default() });
+        command.header = Some(CommandHeader {
+            id: 0,
+            username: identity.username.as_ref().to_owned(),
+            auth_revision: identity.auth_revision,
+            fence_term,
+        });
         let outcome = self.consensus.propose(command).await.inspect_err(|_| {
             self.metrics.proposals_failed.fetch_add(1, Ordering::Relaxed);
         })?;
         Ok(Applied { response: outcome.result?, revision: outcome.revision })
     }
 
-    /// Answers a range whose shape was checked.
+    /// Answers a range whose shape was checked, if its caller may read it.
     pub(crate) async fn range(
         &self,
+        caller: &Caller,
         request: RangeRequest,
     ) -> Result<spliced::RangeResponse, ServeError> {
         if !request.serializable {
             self.read_index().await?;
         }
+        // Order: a grant or its end that was acknowledged before this read is seen by it.
+        self.authorize(caller, Call::Range(&request)).await?;
         let large = !request.range_end.is_empty() && request.limit <= 0 && !request.count_only;
         if !large {
             return Ok(self.reader.range(&request)?);
@@ -308,14 +334,16 @@ impl Member {
         Ok(self.read_blocking(move |reader| reader.range(&request)).await?)
     }
 
-    /// Answers a transaction that only reads.
+    /// Answers a transaction that only reads, if its caller may read all of it.
     pub(crate) async fn read_txn(
         &self,
+        caller: &Caller,
         request: TxnRequest,
     ) -> Result<spliced::TxnResponse, ServeError> {
         if !validate::is_serializable(&request) {
             self.read_index().await?;
         }
+        self.authorize(caller, Call::Txn(&request)).await?;
         Ok(self.reader.read_txn(&request)?)
     }
 

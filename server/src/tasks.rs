@@ -12,6 +12,7 @@ use store::Revision;
 use tokio::sync::watch as channel;
 use tokio::time::MissedTickBehavior;
 
+use crate::auth::Caller;
 use crate::clock::Moment;
 use crate::config::AutoCompaction;
 use crate::limits::NO_LEADER_TIMEOUTS_MAX;
@@ -82,7 +83,7 @@ pub(crate) async fn compact_by_itself(member: Arc<Member>) {
         let new = revision > member.reader().compacted_revision();
         if new && member.leadership().is_leader {
             let request = CompactionRequest { revision: revision.0, physical: false };
-            match member.propose(command::Request::Compaction(request)).await {
+            match member.propose(&Caller::member(), command::Request::Compaction(request)).await {
                 Ok(_) => tracing::info!(%revision, "compacted by itself"),
                 Err(error) => tracing::warn!(%revision, %error, "compaction by itself failed"),
             }

@@ -1,4 +1,4 @@
-//! Where rows live: the keys of the `KeyValues`, `Leases`, `Members` and `Alarms` spaces.
+//! Where rows live: the keys of the `KeyValues`, `Leases`, `Members`, `Alarms` and `Auth` spaces.
 //!
 //! Compat: the name of a change is etcd's, byte for byte, because `HashKV` covers it:
 //!
@@ -19,6 +19,8 @@ pub(crate) const TOMBSTONE_NAME_BYTES: usize = 18;
 
 const SEPARATOR: u8 = b'_';
 const TOMBSTONE_MARK: u8 = b't';
+const USER_MARK: u8 = b'u';
+const ROLE_MARK: u8 = b'r';
 
 /// The name of a put.
 pub(crate) fn put_name(at: RowRevision) -> [u8; PUT_NAME_BYTES] {
@@ -69,6 +71,42 @@ pub(crate) fn read_lease_name(name: &[u8]) -> Result<LeaseId, StorageError> {
 /// A member's row.
 pub(crate) fn member_name(id: MemberId) -> [u8; 8] {
     id.0.to_be_bytes()
+}
+
+/// A user's row.
+pub(crate) fn user_name(name: &[u8]) -> Vec<u8> {
+    marked(USER_MARK, name)
+}
+
+/// A role's row.
+pub(crate) fn role_name(name: &[u8]) -> Vec<u8> {
+    marked(ROLE_MARK, name)
+}
+
+fn marked(mark: u8, name: &[u8]) -> Vec<u8> {
+    let mut row = Vec::with_capacity(1 + name.len());
+    row.push(mark);
+    row.extend_from_slice(name);
+    row
+}
+
+/// What a row of the `Auth` space is about, and its name.
+pub(crate) fn read_auth_name(row: &[u8]) -> Result<(AuthRow, &str), StorageError> {
+    let damaged = || damaged_name("user or role", row);
+    let (mark, name) = row.split_first().ok_or_else(damaged)?;
+    let kind = match *mark {
+        USER_MARK => AuthRow::User,
+        ROLE_MARK => AuthRow::Role,
+        _ => return Err(damaged()),
+    };
+    Ok((kind, std::str::from_utf8(name).map_err(|_| damaged())?))
+}
+
+/// The kinds of rows of the `Auth` space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthRow {
+    User,
+    Role,
 }
 
 /// An alarm's row: member, then the alarm's number.
@@ -122,6 +160,17 @@ mod tests {
         bad_sub[9] = 0x80;
         for name in [&good[..16], &good[..0], &bad_separator[..], &bad_mark[..], &bad_sub[..]] {
             assert!(read_name(name).is_err(), "{name:02x?}");
+        }
+    }
+
+    #[test]
+    fn users_and_roles_of_one_name_have_two_rows() {
+        assert_eq!((user_name(b"ann"), role_name(b"ann")), (b"uann".to_vec(), b"rann".to_vec()));
+        let read = |row: &[u8]| read_auth_name(row).map(|(kind, name)| (kind, name.to_owned()));
+        assert_eq!(read(b"uann").expect("own name"), (AuthRow::User, "ann".to_owned()));
+        assert_eq!(read(b"r").expect("own name"), (AuthRow::Role, String::new()));
+        for row in [&b""[..], b"x", b"u\xff"] {
+            assert!(read_auth_name(row).is_err(), "{row:02x?}");
         }
     }
 

@@ -61,6 +61,11 @@ impl Leases {
         self.by_id.get(&id).map_or_else(Vec::new, |lease| lease.keys.iter().cloned().collect())
     }
 
+    /// Every key that is attached to a lease, sorted.
+    pub(crate) fn attached_keys(&self) -> impl Iterator<Item = &Bytes> {
+        self.by_key.keys()
+    }
+
     /// The lease of a key; 0 when it has none.
     pub(crate) fn of_key(&self, key: &[u8]) -> LeaseId {
         if self.by_key.is_empty() {

@@ -3,11 +3,13 @@
 //! - [`Store`] is the single writer: entries in, outcomes and events out, one engine batch per
 //!   entry.
 //! - [`Reader`] answers from the last published state, at any revision that is kept.
+//! - [`auth`] says who may do what.
 //! - [`validate`] says what a door refuses before it proposes.
 //! - [`engine`] is what it asks of a disk; [`index`] is what it keeps in memory.
 //!
 //! It must not know clocks, randomness, sockets, tokio or the Raft log's files.
 
+pub mod auth;
 pub mod engine;
 pub mod index;
 pub mod limits;
@@ -41,7 +43,7 @@ pub use error::StorageError;
 pub use event::{Event, EventKind, EventLimits, RevisionEvents};
 pub use hash::HashKv;
 pub use leases::LeaseInfo;
-pub use outcome::{Answers, AppliedBatch, ApplyError, Outcome, Response};
+pub use outcome::{Answers, AppliedBatch, ApplyError, AuthEffect, Outcome, Response};
 pub use range::{RangeCursor, can_be_paged};
 pub use read_error::ReadError;
 pub use reader::Reader;

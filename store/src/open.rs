@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
+use proto::authpb::{Role, User};
 use proto::log::MemberAttributes;
 use serde::de::DeserializeOwned;
 
@@ -16,7 +17,7 @@ use crate::engine::{Checkpoint, Direction, Engine, Space};
 use crate::error::StorageError;
 use crate::index::{At, HistoryRow, KeyState};
 use crate::key_value;
-use crate::layout::{read_alarm_name, read_lease_name, read_name};
+use crate::layout::{AuthRow, read_alarm_name, read_auth_name, read_lease_name, read_name};
 use crate::limits::STATE_MACHINE_VERSION;
 use crate::records::{
     COMPACTION_NAME, CompactionRecord, LeaseRecord, MEMBERSHIP_NAME, MembershipRecord, STATE_NAME,
@@ -62,6 +63,7 @@ pub(crate) fn open(engine: Arc<dyn Engine>) -> Result<Root, StorageError> {
         root.members.insert_mut(MemberId(attributes.member_id), attributes);
         Ok(())
     })?;
+    read_users(&mut root)?;
     read_history(&mut root)?;
     Ok(root)
 }
@@ -111,6 +113,19 @@ fn each_row(engine: &dyn Engine, space: Space, visit: VisitRow<'_>) -> Result<()
         if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     result
+}
+
+fn read_users(root: &mut Root) -> Result<(), StorageError> {
+    let damaged = |error| StorageError::Damaged(format!("a user or role: {error}"));
+    let engine = root.engine.clone();
+    each_row(&*engine, Space::Auth, &mut |row_name, row| {
+        let row = Bytes::copy_from_slice(row);
+        match read_auth_name(row_name)? {
+            (AuthRow::User, name) => root.auth.set_user(name, User::decode(row).map_err(damaged)?),
+            (AuthRow::Role, name) => root.auth.set_role(name, Role::decode(row).map_err(damaged)?),
+        }
+        Ok(())
+    })
 }
 
 /// Rebuilds the index, then attaches the keys whose newest value names a lease.

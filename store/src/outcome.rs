@@ -58,6 +58,38 @@ pub enum Response {
     MemberAttributes,
     /// The state machine version is raised, or was as high already.
     StateMachineVersion,
+    /// Users, roles or the switch are as they were asked to be, or a token is given.
+    Auth(AuthEffect),
+}
+
+/// What those who keep tokens must know of a command.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AuthEffect {
+    /// Nothing.
+    Other,
+    /// The tokens of this user end.
+    UserEnded(String),
+    /// All tokens end.
+    Disabled,
+    /// A token begins.
+    Token {
+        /// Whose it is.
+        username: String,
+        /// The token, whole.
+        token: String,
+    },
+}
+
+/// Never shows a token.
+impl std::fmt::Debug for AuthEffect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AuthEffect::Other => f.write_str("Other"),
+            AuthEffect::UserEnded(name) => write!(f, "UserEnded({name:?})"),
+            AuthEffect::Disabled => f.write_str("Disabled"),
+            AuthEffect::Token { username, .. } => write!(f, "Token of {username:?}"),
+        }
+    }
 }
 
 /// The result of one command of a batch.

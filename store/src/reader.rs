@@ -13,7 +13,9 @@ use bytes::Bytes;
 use proto::etcdserverpb::{AlarmMember, RangeRequest, TxnRequest};
 use proto::log::MemberAttributes;
 use proto::spliced;
+use proto::status::EtcdError;
 
+use crate::auth::{Asker, AuthState, Call, permit};
 use crate::engine::{Checkpoint, EngineSizes};
 use crate::error::StorageError;
 use crate::event::{EventLimits, RevisionEvents};
@@ -80,6 +82,29 @@ impl Reader {
     /// The state machine version the cluster has agreed on: proposals are made for it.
     pub fn state_machine_version(&self) -> u32 {
         self.published.load().state_machine_version
+    }
+
+    /// Whether commands and reads must come from a user.
+    pub fn auth_enabled(&self) -> bool {
+        self.published.load().auth.enabled
+    }
+
+    /// The revision of users and roles.
+    pub fn auth_revision(&self) -> u64 {
+        self.published.load().auth.revision
+    }
+
+    /// Users and roles at this moment. A clone of a few pointers.
+    pub fn auth(&self) -> AuthState {
+        self.published.load().auth.clone()
+    }
+
+    /// Whether somebody may make a call now; nothing is asked while authentication is off.
+    ///
+    /// *Errors*: etcd's, by which its clients know what to do.
+    pub fn permit(&self, asker: Asker<'_>, call: &Call<'_>) -> Result<(), EtcdError> {
+        let root = self.published.load();
+        permit(&root.auth, &root.leases, asker, call)
     }
 
     /// Answers a range. The header carries the current revision only.

@@ -11,6 +11,7 @@ use proto::etcdserverpb::AlarmMember;
 use proto::log::MemberAttributes;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
+use crate::auth::AuthState;
 use crate::engine::Engine;
 use crate::index::KeyIndex;
 use crate::leases::Leases;
@@ -23,8 +24,6 @@ const FIRST_REVISION: i64 = 1;
 /// What is compacted in a store that was never compacted. Source: etcd's `HashKV` answers this
 /// number.
 const NEVER_COMPACTED: i64 = -1;
-/// The auth revision before any user exists. Source: etcd.
-const FIRST_AUTH_REVISION: u64 = 1;
 
 /// The last applied membership, as the raft room encoded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +60,7 @@ pub(crate) struct Root {
     pub(crate) compacted: i64,
     pub(crate) finished: i64,
     pub(crate) state_machine_version: u32,
-    pub(crate) auth_enabled: bool,
-    pub(crate) auth_revision: u64,
+    pub(crate) auth: AuthState,
 }
 
 impl Root {
@@ -81,8 +79,7 @@ impl Root {
             compacted: NEVER_COMPACTED,
             finished: NEVER_COMPACTED,
             state_machine_version: STATE_MACHINE_VERSION,
-            auth_enabled: false,
-            auth_revision: FIRST_AUTH_REVISION,
+            auth: AuthState::default(),
         }
     }
 
@@ -93,8 +90,8 @@ impl Root {
         self.revision = record.revision;
         self.compacted = record.compacted;
         self.state_machine_version = record.state_machine_version;
-        self.auth_enabled = record.auth_enabled;
-        self.auth_revision = record.auth_revision;
+        self.auth.enabled = record.auth_enabled;
+        self.auth.revision = record.auth_revision;
     }
 
     /// The state row.
@@ -107,8 +104,8 @@ impl Root {
             revision: self.revision,
             compacted: self.compacted,
             state_machine_version: self.state_machine_version,
-            auth_enabled: self.auth_enabled,
-            auth_revision: self.auth_revision,
+            auth_enabled: self.auth.enabled,
+            auth_revision: self.auth.revision,
         }
     }
 

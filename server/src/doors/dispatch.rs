@@ -1,7 +1,7 @@
 //! One service for everything on the client port: gRPC by path, the rest by HTTP.
 //!
 //! The way of a request: find the RPC and its counts by one look-up of its path → check the
-//! metadata → the generated service → count how it ended. What is no gRPC goes to the HTTP router.
+//! metadata → note who asks → the generated service → count how it ended. What is no gRPC goes to the HTTP router.
 //! A path table of our own is used instead of a general router, because that one boxes each body
 //! twice more. Must not know: what any RPC does.
 
@@ -20,9 +20,11 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::services::Services;
+use crate::auth::Caller;
 use crate::errors::status;
 use crate::member::Member;
 use crate::metrics::calls::{CallInProgress, Calls};
+use crate::rpc::methods::CallType;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, Infallible>> + Send>>;
 
@@ -48,7 +50,7 @@ impl Dispatch {
 }
 
 impl Joined {
-    fn grpc(&self, request: Request<Body>) -> Answering {
+    fn grpc(&self, mut request: Request<Body>) -> Answering {
         let Some(counts) = self.calls.find(request.uri().path()) else {
             let refusal = unknown_method(request.uri().path());
             return Answering::refused(refusal);
@@ -57,6 +59,12 @@ impl Joined {
         if let Err(refusal) = self.check_metadata(request.headers()) {
             call.end(refusal.code() as usize);
             return Answering::refused(refusal);
+        }
+        // A stream may outlive the switch of authentication; a single call does not, and costs
+        // nothing while it is off.
+        if self.member.reader().auth_enabled() || counts.method.call_type != CallType::Unary {
+            let caller = Caller::of_client(request.headers(), None);
+            request.extensions_mut().insert(caller);
         }
         Answering::Grpc(self.services.call(counts.method.service, request), Some(call))
     }

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use proto::etcdserverpb::{AlarmType, RangeRequest};
 
+use crate::auth::Caller;
 use crate::member::Member;
 
 /// One check of `/livez` or `/readyz`. The order is that of the answer.
@@ -61,7 +62,7 @@ async fn read(member: &Member, serializable: bool) -> Result<(), String> {
         serializable,
         ..Default::default()
     };
-    member.range(range).await.map(drop).map_err(|error| error.to_string())
+    member.range(&Caller::member(), range).await.map(drop).map_err(|error| error.to_string())
 }
 
 /// The outcome of a group of checks.

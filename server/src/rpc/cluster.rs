@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use proto::etcdserverpb as pb;
 use services::etcdserverpb::cluster_server::Cluster;
+use store::auth::Call;
 use tonic::{Request, Response as Answer, Status};
 
 use super::not_yet;
+use crate::auth::Caller;
 use crate::errors::ServeError;
 use crate::member::Member;
 
@@ -18,22 +20,25 @@ pub(crate) struct ClusterDoor(pub(crate) Arc<Member>);
 impl Cluster for ClusterDoor {
     async fn member_add(
         &self,
-        _: Request<pb::MemberAddRequest>,
+        request: Request<pb::MemberAddRequest>,
     ) -> Result<Answer<pb::MemberAddResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         not_yet("MemberAdd")
     }
 
     async fn member_remove(
         &self,
-        _: Request<pb::MemberRemoveRequest>,
+        request: Request<pb::MemberRemoveRequest>,
     ) -> Result<Answer<pb::MemberRemoveResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         not_yet("MemberRemove")
     }
 
     async fn member_update(
         &self,
-        _: Request<pb::MemberUpdateRequest>,
+        request: Request<pb::MemberUpdateRequest>,
     ) -> Result<Answer<pb::MemberUpdateResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         not_yet("MemberUpdate")
     }
 
@@ -41,17 +46,20 @@ impl Cluster for ClusterDoor {
         &self,
         request: Request<pb::MemberListRequest>,
     ) -> Result<Answer<pb::MemberListResponse>, Status> {
-        if request.into_inner().linearizable {
+        let (caller, request) = (Caller::of(&request), request.into_inner());
+        if request.linearizable {
             self.0.read_index().await.map_err(ServeError::from)?;
         }
+        self.0.authorize(&caller, Call::MemberList).await?;
         let header = Some(self.0.header_without_revision());
         Ok(Answer::new(pb::MemberListResponse { header, members: members(&self.0) }))
     }
 
     async fn member_promote(
         &self,
-        _: Request<pb::MemberPromoteRequest>,
+        request: Request<pb::MemberPromoteRequest>,
     ) -> Result<Answer<pb::MemberPromoteResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         not_yet("MemberPromote")
     }
 }

@@ -9,10 +9,12 @@ use proto::etcdserverpb::{
 use proto::log::command;
 use proto::spliced;
 use services::etcdserverpb::kv_server::Kv;
+use store::auth::Call;
 use store::{Response, Revision, validate};
 use tonic::{Request, Response as Answer, Status};
 
 use super::range_stream::{RangeStream, check_streamable};
+use crate::auth::Caller;
 use crate::errors::{ServeError, status};
 use crate::member::Member;
 
@@ -24,9 +26,9 @@ type Served<T> = Result<Answer<T>, Status>;
 #[tonic::async_trait]
 impl Kv for KvDoor {
     async fn range(&self, request: Request<RangeRequest>) -> Served<spliced::RangeResponse> {
-        let request = request.into_inner();
+        let (caller, request) = (Caller::of(&request), request.into_inner());
         validate::check_range(&request).map_err(status)?;
-        let mut answer = self.0.range(request).await?;
+        let mut answer = self.0.range(&caller, request).await?;
         self.0.fill(&mut answer.header);
         Ok(Answer::new(answer))
     }
@@ -34,19 +36,20 @@ impl Kv for KvDoor {
     type RangeStreamStream = RangeStream;
 
     async fn range_stream(&self, request: Request<RangeRequest>) -> Served<RangeStream> {
-        let request = request.into_inner();
+        let (caller, request) = (Caller::of(&request), request.into_inner());
         validate::check_range(&request).map_err(status)?;
         check_streamable(&request)?;
         if !request.serializable {
             self.0.read_index().await.map_err(ServeError::from)?;
         }
+        self.0.authorize(&caller, Call::Range(&request)).await?;
         Ok(Answer::new(RangeStream::open(Arc::clone(&self.0), request)))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Served<spliced::PutResponse> {
-        let request = request.into_inner();
+        let (caller, request) = (Caller::of(&request), request.into_inner());
         validate::check_put(&request).map_err(status)?;
-        let outcome = self.0.propose(command::Request::Put(request)).await?;
+        let outcome = self.0.propose(&caller, command::Request::Put(request)).await?;
         let Response::Put(mut answer) = outcome.response else { return Err(mismatched()) };
         self.0.fill(&mut answer.header);
         Ok(Answer::new(answer))
@@ -56,21 +59,21 @@ impl Kv for KvDoor {
         &self,
         request: Request<DeleteRangeRequest>,
     ) -> Served<spliced::DeleteRangeResponse> {
-        let request = request.into_inner();
+        let (caller, request) = (Caller::of(&request), request.into_inner());
         validate::check_delete(&request).map_err(status)?;
-        let outcome = self.0.propose(command::Request::DeleteRange(request)).await?;
+        let outcome = self.0.propose(&caller, command::Request::DeleteRange(request)).await?;
         let Response::DeleteRange(mut answer) = outcome.response else { return Err(mismatched()) };
         self.0.fill(&mut answer.header);
         Ok(Answer::new(answer))
     }
 
     async fn txn(&self, request: Request<TxnRequest>) -> Served<spliced::TxnResponse> {
-        let request = request.into_inner();
+        let (caller, request) = (Caller::of(&request), request.into_inner());
         validate::check_txn(&request, self.0.config().max_txn_ops).map_err(status)?;
         let mut answer = if reads_only(&request) {
-            self.0.read_txn(request).await?
+            self.0.read_txn(&caller, request).await?
         } else {
-            let outcome = self.0.propose(command::Request::Txn(request)).await?;
+            let outcome = self.0.propose(&caller, command::Request::Txn(request)).await?;
             let Response::Txn(answer) = outcome.response else { return Err(mismatched()) };
             answer
         };
@@ -79,9 +82,9 @@ impl Kv for KvDoor {
     }
 
     async fn compact(&self, request: Request<CompactionRequest>) -> Served<CompactionResponse> {
-        let request = request.into_inner();
+        let (caller, request) = (Caller::of(&request), request.into_inner());
         let (revision, physical) = (Revision(request.revision), request.physical);
-        self.0.propose(command::Request::Compaction(request)).await?;
+        self.0.propose(&caller, command::Request::Compaction(request)).await?;
         if physical {
             self.0.wait_physically_compacted(revision).await?;
         }

@@ -11,10 +11,12 @@ use proto::etcdserverpb::{
 };
 use proto::log::command;
 use services::etcdserverpb::lease_server::Lease;
+use store::auth::Call;
 use store::{LeaseId, Response, validate};
 use tonic::{Request, Response as Answer, Status, Streaming};
 
 use super::kv::mismatched;
+use crate::auth::Caller;
 use crate::doors::StreamEnd;
 use crate::errors::status;
 use crate::member::Member;
@@ -30,13 +32,13 @@ impl Lease for LeaseDoor {
         &self,
         request: Request<LeaseGrantRequest>,
     ) -> Result<Answer<LeaseGrantResponse>, Status> {
-        let mut request = request.into_inner();
+        let (caller, mut request) = (Caller::of(&request), request.into_inner());
         validate::check_lease_grant(&request).map_err(status)?;
         request.ttl = request.ttl.max(self.0.config().min_lease_ttl_s());
         while request.id == 0 {
             request.id = self.0.new_lease_id().0;
         }
-        let outcome = self.0.propose(command::Request::LeaseGrant(request)).await?;
+        let outcome = self.0.propose(&caller, command::Request::LeaseGrant(request)).await?;
         let Response::LeaseGrant { id, ttl } = outcome.response else { return Err(mismatched()) };
         Ok(Answer::new(LeaseGrantResponse {
             header: Some(self.0.header_at(outcome.revision)),
@@ -50,8 +52,8 @@ impl Lease for LeaseDoor {
         &self,
         request: Request<LeaseRevokeRequest>,
     ) -> Result<Answer<LeaseRevokeResponse>, Status> {
-        let request = request.into_inner();
-        let outcome = self.0.propose(command::Request::LeaseRevoke(request)).await?;
+        let (caller, request) = (Caller::of(&request), request.into_inner());
+        let outcome = self.0.propose(&caller, command::Request::LeaseRevoke(request)).await?;
         Ok(Answer::new(LeaseRevokeResponse { header: Some(self.0.header_at(outcome.revision)) }))
     }
 
@@ -63,6 +65,7 @@ impl Lease for LeaseDoor {
     ) -> Result<Answer<KeepAlives>, Status> {
         let stream = OpenKeepAlive {
             member: Arc::clone(&self.0),
+            caller: Caller::of(&request),
             end: StreamEnd::of(&self.0, request.metadata()),
             requests: request.into_inner(),
         };
@@ -73,15 +76,21 @@ impl Lease for LeaseDoor {
         &self,
         request: Request<LeaseTimeToLiveRequest>,
     ) -> Result<Answer<LeaseTimeToLiveResponse>, Status> {
-        let mut answer = self.0.leases().time_to_live(&self.0, request.into_inner()).await?;
+        let (caller, request) = (Caller::of(&request), request.into_inner());
+        let call = Call::LeaseTimeToLive { id: LeaseId(request.id), keys: request.keys };
+        self.0.authorize(&caller, call).await?;
+        let mut answer = self.0.leases().time_to_live(&self.0, request).await?;
+        // Compat: keys that were attached meanwhile are held against the same grants.
+        self.0.authorize(&caller, call).await?;
         answer.header = Some(self.0.header());
         Ok(Answer::new(answer))
     }
 
     async fn lease_leases(
         &self,
-        _: Request<LeaseLeasesRequest>,
+        request: Request<LeaseLeasesRequest>,
     ) -> Result<Answer<LeaseLeasesResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::LeaseLeases).await?;
         let ids = self.0.leases().in_order_of_expiry(self.0.reader());
         let leases = ids.into_iter().map(|LeaseId(id)| LeaseStatus { id }).collect();
         Ok(Answer::new(LeaseLeasesResponse { header: Some(self.0.header()), leases }))
@@ -91,6 +100,7 @@ impl Lease for LeaseDoor {
 /// One keep-alive stream: requests are answered one after the other, as etcd does.
 struct OpenKeepAlive {
     member: Arc<Member>,
+    caller: Caller,
     end: StreamEnd,
     requests: Streaming<LeaseKeepAliveRequest>,
 }
@@ -114,6 +124,8 @@ impl OpenKeepAlive {
             // a revision at which the lease was already gone.
             let header = Some(self.member.header());
             let id = request.id;
+            let call = Call::LeaseKeepAlive(LeaseId(id));
+            self.member.authorize(&self.caller, call).await?;
             let ttl = self.member.leases().keep_alive(&self.member, LeaseId(id)).await?;
             Ok(Some(LeaseKeepAliveResponse { header, id, ttl }))
         };

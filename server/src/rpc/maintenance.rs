@@ -8,11 +8,13 @@ use proto::etcdserverpb as pb;
 use proto::log::command;
 use proto::status::EtcdError;
 use services::etcdserverpb::maintenance_server::Maintenance;
+use store::auth::Call;
 use store::{MemberId, Response, Revision};
 use tonic::{Request, Response as Answer, Status};
 
 use super::kv::mismatched;
 use super::not_yet;
+use crate::auth::Caller;
 use crate::errors::{ServeError, status};
 use crate::member::Member;
 use crate::version::{ETCD_VERSION, STORAGE_VERSION};
@@ -28,8 +30,8 @@ impl Maintenance for MaintenanceDoor {
         &self,
         request: Request<pb::AlarmRequest>,
     ) -> Result<Answer<pb::AlarmResponse>, Status> {
-        let request = request.into_inner();
-        let outcome = self.0.propose(command::Request::Alarm(request)).await?;
+        let (caller, request) = (Caller::of(&request), request.into_inner());
+        let outcome = self.0.propose(&caller, command::Request::Alarm(request)).await?;
         let Response::Alarm(mut answer) = outcome.response else { return Err(mismatched()) };
         self.0.fill(&mut answer.header);
         Ok(Answer::new(answer))
@@ -37,21 +39,27 @@ impl Maintenance for MaintenanceDoor {
 
     async fn status(
         &self,
-        _: Request<pb::StatusRequest>,
+        request: Request<pb::StatusRequest>,
     ) -> Result<Answer<pb::StatusResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Status).await?;
         Ok(Answer::new(member_status(&self.0)))
     }
 
     async fn defragment(
         &self,
-        _: Request<pb::DefragmentRequest>,
+        request: Request<pb::DefragmentRequest>,
     ) -> Result<Answer<pb::DefragmentResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         self.0.read_blocking(|reader| reader.reclaim()).await.map_err(ServeError::from)?;
         // Compat: etcd answers without a header.
         Ok(Answer::new(pb::DefragmentResponse { header: None }))
     }
 
-    async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Answer<pb::HashResponse>, Status> {
+    async fn hash(
+        &self,
+        request: Request<pb::HashRequest>,
+    ) -> Result<Answer<pb::HashResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         let revision = self.0.reader().revision();
         let hash = self.0.read_blocking(|reader| reader.hash()).await.map_err(ServeError::from)?;
         Ok(Answer::new(pb::HashResponse { header: Some(self.0.header_at(revision)), hash }))
@@ -61,6 +69,7 @@ impl Maintenance for MaintenanceDoor {
         &self,
         request: Request<pb::HashKvRequest>,
     ) -> Result<Answer<pb::HashKvResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         let revision = Revision(request.into_inner().revision);
         let current = self.0.reader().revision();
         let answer = self.0.read_blocking(move |reader| reader.hash_kv(revision)).await;
@@ -75,7 +84,11 @@ impl Maintenance for MaintenanceDoor {
 
     type SnapshotStream = Snapshots;
 
-    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Answer<Snapshots>, Status> {
+    async fn snapshot(
+        &self,
+        request: Request<pb::SnapshotRequest>,
+    ) -> Result<Answer<Snapshots>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         not_yet("Snapshot")
     }
 
@@ -83,6 +96,7 @@ impl Maintenance for MaintenanceDoor {
         &self,
         request: Request<pb::MoveLeaderRequest>,
     ) -> Result<Answer<pb::MoveLeaderResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         let target = MemberId(request.into_inner().target_id);
         if !self.0.leadership().is_leader {
             return Err(status(EtcdError::NotLeader));
@@ -102,8 +116,9 @@ impl Maintenance for MaintenanceDoor {
 
     async fn downgrade(
         &self,
-        _: Request<pb::DowngradeRequest>,
+        request: Request<pb::DowngradeRequest>,
     ) -> Result<Answer<pb::DowngradeResponse>, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
         not_yet("Downgrade")
     }
 }

@@ -10,18 +10,23 @@ use std::sync::Arc;
 use futures::Stream;
 use futures::future::BoxFuture;
 use proto::etcdserverpb::watch_request::RequestUnion;
-use proto::etcdserverpb::{ResponseHeader, WatchRequest};
+use proto::etcdserverpb::{ResponseHeader, WatchCreateRequest, WatchRequest};
 use proto::spliced::WatchResponse;
 use proto::status::EtcdError;
 use services::etcdserverpb::watch_server::Watch;
+use store::auth::Call;
 use tonic::{Request, Response as Answer, Status, Streaming};
 
+use crate::auth::Caller;
 use crate::doors::StreamEnd;
 use crate::errors::status;
 use crate::member::Member;
 
 /// The Watch service of one member.
 pub(crate) struct WatchDoor(pub(crate) Arc<Member>);
+
+/// Compat: the id of a watch that was never made.
+const NO_WATCH: i64 = -1;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
@@ -40,6 +45,7 @@ impl Watch for WatchDoor {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stream = OpenWatch {
             member: Arc::clone(&self.0),
+            caller: Caller::of(&request),
             requests: Some(request.into_inner()),
             handling: None,
             control,
@@ -53,16 +59,20 @@ impl Watch for WatchDoor {
 
 struct OpenWatch {
     member: Arc<Member>,
+    caller: Caller,
     /// `None` after the client closed its half: its watches go on.
     requests: Option<Streaming<WatchRequest>>,
     /// The request at hand: it may wait until the client has read answers, so it must not keep
     /// this task from handing them out.
-    handling: Option<BoxFuture<'static, ()>>,
+    handling: Option<Handling>,
     control: watch::WatchControl,
     output: watch::WatchOutput,
     ticks: tokio::time::Interval,
     end: StreamEnd,
 }
+
+/// A request at hand: ends with the answer when the door itself refuses it.
+type Handling = BoxFuture<'static, Option<WatchResponse>>;
 
 type Step = Option<(Result<WatchResponse, Status>, Option<OpenWatch>)>;
 
@@ -80,10 +90,11 @@ impl OpenWatch {
         loop {
             tokio::select! {
                 end = self.end.reached() => return Err(end),
-                request = next_request(&mut self.requests, &mut self.handling) => match request {
-                    Ok(Some(request)) => self.handling = handle(self.control.clone(), request),
+                next = next_request(&mut self.requests, &mut self.handling) => match next {
+                    Ok(Next::Request(request)) => self.handling = self.handle(request),
+                    Ok(Next::Refused(answer)) => return Ok(self.filled(answer)),
                     // Compat: etcd keeps the watches of a half-closed stream.
-                    Ok(None) => self.requests = None,
+                    Ok(Next::HalfClosed) => self.requests = None,
                     Err(error) => return Err(client_gone(error)),
                 },
                 _ = self.ticks.tick() => self.control.tick_progress(),
@@ -93,6 +104,24 @@ impl OpenWatch {
                 },
             }
         }
+    }
+
+    fn handle(&self, request: WatchRequest) -> Option<Handling> {
+        let control = self.control.clone();
+        // Compat: etcd ignores a request without content.
+        Some(match request.request_union? {
+            RequestUnion::CreateRequest(request) => {
+                Box::pin(create(Arc::clone(&self.member), self.caller.clone(), control, request))
+            }
+            RequestUnion::CancelRequest(cancel) => Box::pin(async move {
+                control.cancel(cancel.watch_id).await;
+                None
+            }),
+            RequestUnion::ProgressRequest(_) => Box::pin(async move {
+                control.progress().await;
+                None
+            }),
+        })
     }
 
     fn filled(&self, mut answer: WatchResponse) -> WatchResponse {
@@ -110,31 +139,67 @@ impl OpenWatch {
     }
 }
 
+/// What came from the client, or of what it asked before.
+enum Next {
+    Request(WatchRequest),
+    Refused(WatchResponse),
+    HalfClosed,
+}
+
 /// The next request, after the one at hand is done.
 async fn next_request(
     requests: &mut Option<Streaming<WatchRequest>>,
-    handling: &mut Option<BoxFuture<'static, ()>>,
-) -> Result<Option<WatchRequest>, Status> {
+    handling: &mut Option<Handling>,
+) -> Result<Next, Status> {
     if let Some(at_hand) = handling {
-        at_hand.await;
+        let refused = at_hand.await;
         *handling = None;
+        if let Some(answer) = refused {
+            return Ok(Next::Refused(answer));
+        }
     }
     match requests {
-        Some(requests) => requests.message().await,
+        Some(requests) => Ok(requests.message().await?.map_or(Next::HalfClosed, Next::Request)),
         None => std::future::pending().await,
     }
 }
 
-fn handle(control: watch::WatchControl, request: WatchRequest) -> Option<BoxFuture<'static, ()>> {
-    // Compat: etcd ignores a request without content.
-    let request = request.request_union?;
-    Some(Box::pin(async move {
-        match request {
-            RequestUnion::CreateRequest(create) => control.create(create).await,
-            RequestUnion::CancelRequest(cancel) => control.cancel(cancel.watch_id).await,
-            RequestUnion::ProgressRequest(_) => control.progress().await,
+/// Creates a watch that its caller may have; otherwise the refusal, as etcd tells it.
+async fn create(
+    member: Arc<Member>,
+    caller: Caller,
+    control: watch::WatchControl,
+    create: WatchCreateRequest,
+) -> Option<WatchResponse> {
+    // Compat: a negative start is refused before anything else, by the hub.
+    if create.start_revision >= 0 {
+        let first_key: &[u8] = if create.key.is_empty() { b"\0" } else { &create.key };
+        let call = Call::Watch { key: first_key, range_end: &create.range_end };
+        if let Err(refusal) = member.authorize(&caller, call).await {
+            return Some(refused_watch(&member, &Status::from(refusal)));
         }
-    }))
+    }
+    control.create(create).await;
+    None
+}
+
+/// Compat: what etcd sends in place of a watch that is not allowed; the reason is Go's text of the
+/// whole status.
+fn refused_watch(member: &Member, refusal: &Status) -> WatchResponse {
+    let revision = member.reader().revision().0;
+    WatchResponse {
+        header: Some(ResponseHeader { revision, ..ResponseHeader::default() }),
+        watch_id: NO_WATCH,
+        created: true,
+        canceled: true,
+        cancel_reason: go_text(refusal),
+        ..WatchResponse::default()
+    }
+}
+
+/// A status as Go prints it.
+fn go_text(status: &Status) -> String {
+    format!("rpc error: code = {:?} desc = {}", status.code(), status.message())
 }
 
 /// Compat: the end of a stream whose client went away.

@@ -27,11 +27,13 @@ impl Applying {
         }
         if self.root.has_alarm(AlarmType::Corrupt.into()) {
             return match request {
-                Request::Alarm(_)
-                | Request::LeaseCheckpoint(_)
-                | Request::MemberAttributes(_)
-                | Request::StateMachineVersion(_) => Ok(()),
-                _ => Err(EtcdError::Corrupt),
+                Request::Put(_)
+                | Request::DeleteRange(_)
+                | Request::Txn(_)
+                | Request::Compaction(_)
+                | Request::LeaseGrant(_)
+                | Request::LeaseRevoke(_) => Err(EtcdError::Corrupt),
+                _ => Ok(()),
             };
         }
         let adds = match request {

@@ -5,6 +5,7 @@
 //! state machine version can fail an entry; then nothing of it is visible. Reads inside the entry
 //! see its earlier writes.
 
+mod auth;
 mod delete;
 mod lease;
 mod maintenance;
@@ -12,7 +13,7 @@ mod put;
 mod txn;
 
 use bytes::Bytes;
-use proto::log::{Batch, Command, command};
+use proto::log::{Batch, Command, CommandHeader, command};
 use proto::status::EtcdError;
 
 use crate::codec;
@@ -124,8 +125,8 @@ impl Applying {
             root.revision as u64,
             root.compacted as u64,
             u64::from(root.state_machine_version),
-            u64::from(root.auth_enabled),
-            root.auth_revision,
+            u64::from(root.auth.enabled),
+            root.auth.revision,
         ]);
         self.batch.put(Space::Meta, STATE_NAME, codec::encode(&root.record()));
         Applied { root: self.root, batch: self.batch, events: self.events }
@@ -135,9 +136,9 @@ impl Applying {
         let request = command.request.as_ref().ok_or_else(|| {
             unsupported("the log holds a command that this release does not know")
         })?;
-        let result = match self.admit(command).map_err(Refusal::from) {
+        let result = match self.admit(command.header.as_ref(), request) {
             Ok(()) => self.request(request),
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(refusal.into()),
         };
         let result = match result {
             Ok(response) => Ok(response),
@@ -151,24 +152,25 @@ impl Applying {
         Ok(Outcome { result, revision: Revision(self.root.revision) })
     }
 
-    /// The conditions in the command's header.
+    /// The conditions in the command's header. Compat: alarms come before permissions.
     ///
     /// A fenced command of another term is refused with `NotLeader`: its proposer no longer leads,
     /// and what it wanted (an expired lease revoked, times recorded) may be untrue by now.
-    fn admit(&self, command: &Command) -> Result<(), EtcdError> {
-        let Some(header) = &command.header else { return Ok(()) };
-        if header.fence_term != 0 && header.fence_term != self.log_id.term {
+    fn admit(
+        &self,
+        header: Option<&CommandHeader>,
+        request: &command::Request,
+    ) -> Result<(), EtcdError> {
+        let fence_term = header.map_or(0, |header| header.fence_term);
+        if fence_term != 0 && fence_term != self.log_id.term {
             return Err(EtcdError::NotLeader);
         }
-        if self.root.auth_enabled && header.auth_revision < self.root.auth_revision {
-            return Err(EtcdError::AuthOldRevision);
-        }
-        Ok(())
+        self.check_alarms(request)?;
+        self.permit(header, request)
     }
 
     fn request(&mut self, request: &command::Request) -> Result<Response, Refusal> {
         use command::Request;
-        self.check_alarms(request)?;
         match request {
             Request::Put(put) => self.put(put),
             Request::DeleteRange(delete) => self.delete_range(delete),
@@ -185,6 +187,18 @@ impl Applying {
                 *version = raise.version.max(*version);
                 Ok(Response::StateMachineVersion)
             }
+            Request::AuthEnable(_)
+            | Request::AuthDisable(_)
+            | Request::Authenticate(_)
+            | Request::AuthUserAdd(_)
+            | Request::AuthUserDelete(_)
+            | Request::AuthUserChangePassword(_)
+            | Request::AuthUserGrantRole(_)
+            | Request::AuthUserRevokeRole(_)
+            | Request::AuthRoleAdd(_)
+            | Request::AuthRoleDelete(_)
+            | Request::AuthRoleGrantPermission(_)
+            | Request::AuthRoleRevokePermission(_) => self.auth_change(request),
         }
     }
 
@@ -296,8 +310,8 @@ fn unsupported(why: &str) -> StorageError {
 mod tests {
     use std::sync::Arc;
 
+    use proto::authpb::User;
     use proto::etcdserverpb::PutRequest;
-    use proto::log::CommandHeader;
 
     use super::*;
     use crate::engine::Memory;
@@ -318,10 +332,15 @@ mod tests {
     #[test]
     fn an_old_auth_revision_is_refused_while_auth_is_on() {
         let mut root = Root::empty(Arc::new(Memory::new()));
-        root.auth_revision = 5;
-        let of = |auth_revision| CommandHeader { auth_revision, ..CommandHeader::default() };
+        root.auth.revision = 5;
+        let roles = vec!["root".to_owned()];
+        root.auth.set_user("ann", User { name: "ann".into(), roles, ..User::default() });
+        let of = |auth_revision| {
+            let username = "ann".to_owned();
+            CommandHeader { username, auth_revision, ..CommandHeader::default() }
+        };
         assert!(outcome(&root, of(4)).result.is_ok(), "auth is off");
-        root.auth_enabled = true;
+        root.auth.enabled = true;
         assert_eq!(outcome(&root, of(4)).result, Err(ApplyError(EtcdError::AuthOldRevision)));
         assert!(outcome(&root, of(5)).result.is_ok());
     }

@@ -228,7 +228,15 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("granit-parser", Rooms(&["schema"])),
     (
         "base64",
-        Rooms(&["schema", "apiserver", "kubernetes_harness", "server", "cluster_tools", "harness"]),
+        Rooms(&[
+            "schema",
+            "apiserver",
+            "kubernetes_harness",
+            "server",
+            "cluster_tools",
+            "harness",
+            "store",
+        ]),
     ),
     ("jiff", Rooms(&["apiserver", "controllers", "server", "cluster_tools"])),
     ("flate2", Rooms(&["apiserver"])),
