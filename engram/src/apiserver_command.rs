@@ -11,18 +11,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use apiserver::serve::{self, Options};
 use apiserver::storage::{EtcdOptions, EtcdStorage};
-use server::config::LogFormat;
 
 use crate::apiserver_flags::{HONOURED, TABLES};
+use crate::component::Component;
 use crate::component_flags::{self, Given};
+use crate::help;
 use crate::signals::EndSignals;
-use crate::{help, logging};
 
 /// The exit code of a wrong flag, as in kube-apiserver.
 const WRONG_FLAG: u8 = 1;
-const WORKERS: usize = 2;
-/// How long what still runs in the blocking pool may hold the end up.
-const LAST_WORK: Duration = Duration::from_millis(100);
 const USAGE: &str = "Usage: engram apiserver --etcd-servers=http://127.0.0.1:2379 [flags]\n\n\
     Serves the Kubernetes API over any etcd v3; the same when called `kube-apiserver`.";
 
@@ -32,9 +29,7 @@ struct Told {
     options: Options,
     endpoints: Vec<String>,
     store: EtcdOptions,
-    format: LogFormat,
-    level: &'static str,
-    warnings: Vec<String>,
+    component: Component,
 }
 
 /// Runs until it is told to stop.
@@ -56,7 +51,8 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(WRONG_FLAG);
         }
     };
-    match live(told) {
+    let Told { options, endpoints, store, component } = told;
+    match component.live(serve_until_signal(options, endpoints, store)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the API server stopped");
@@ -109,16 +105,7 @@ impl Told {
         if let Some(prefix) = given.last("etcd-prefix") {
             store.prefix = prefix.to_owned();
         }
-        let format = match given.last("logging-format") {
-            Some("json") => LogFormat::Json,
-            None | Some("text") => LogFormat::Console,
-            Some(other) => return Err(format!("--logging-format is text or json, not {other:?}")),
-        };
-        let level = match given.parsed::<u8>("v")? {
-            Some(4..) => "debug",
-            _ => "info",
-        };
-        Ok(Told { options, endpoints, store, format, level, warnings: given.warnings })
+        Ok(Told { options, endpoints, store, component: Component::read("apiserver", given)? })
     }
 }
 
@@ -160,29 +147,17 @@ fn duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-fn live(told: Told) -> Result<()> {
-    logging::start(told.level, told.format, &["stderr".to_owned()])?;
-    for warning in &told.warnings {
-        tracing::warn!("{warning}");
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .thread_name("apiserver")
-        .enable_all()
-        .build()
-        .context("cannot start threads")?;
-    let ended = runtime.block_on(serve_until_signal(told));
-    runtime.shutdown_timeout(LAST_WORK);
-    ended
-}
-
-async fn serve_until_signal(told: Told) -> Result<()> {
+async fn serve_until_signal(
+    options: Options,
+    endpoints: Vec<String>,
+    store: EtcdOptions,
+) -> Result<()> {
     let began = Instant::now();
     let mut signals = EndSignals::new().context("cannot listen for signals")?;
-    let storage = EtcdStorage::remote(&told.endpoints, told.store)
-        .with_context(|| format!("--etcd-servers={}", told.endpoints.join(",")))?;
-    let kubeconfig = told.options.kubeconfig.clone();
-    let server = serve::serve(told.options, Arc::new(storage)).await?;
+    let storage = EtcdStorage::remote(&endpoints, store)
+        .with_context(|| format!("--etcd-servers={}", endpoints.join(",")))?;
+    let kubeconfig = options.kubeconfig.clone();
+    let server = serve::serve(options, Arc::new(storage)).await?;
     tracing::info!(
         url = server.url(),
         kubeconfig = kubeconfig.map(|path| path.display().to_string()),
@@ -224,7 +199,7 @@ mod tests {
         assert_eq!(told.endpoints.len(), 2);
         assert_eq!(told.options.address.to_string(), "127.0.0.1:7443");
         assert_eq!(told.options.service_cidr, "10.1.0.0/16");
-        assert_eq!(told.warnings.len(), 1, "{:?}", told.warnings);
+        assert_eq!(told.component.warnings.len(), 1, "{:?}", told.component);
     }
 
     #[test]

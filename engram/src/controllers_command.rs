@@ -8,18 +8,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use controllers::{Options, connect};
-use server::config::LogFormat;
 use tokio_util::sync::CancellationToken;
 
+use crate::component::Component;
 use crate::component_flags::{self, Flag, Given, ignored, works};
+use crate::help;
 use crate::signals::EndSignals;
-use crate::{help, logging};
 
 const WRONG_FLAG: u8 = 1;
-const WORKERS: usize = 2;
 /// How long work under way may hold the end up.
 const END_WITHIN: Duration = Duration::from_secs(2);
-const LAST_WORK: Duration = Duration::from_millis(100);
 const USAGE: &str = "Usage: engram controllers --kubeconfig=FILE [flags]\n\n\
     Runs the controllers, the scheduler and simulated nodes against a Kubernetes API server.\n\
     Called by the name `kube-controller-manager`, it is the same, without nodes and scheduler\n\
@@ -98,9 +96,7 @@ struct Told {
     options: Options,
     kubeconfig: Option<String>,
     master: Option<String>,
-    format: LogFormat,
-    level: &'static str,
-    warnings: Vec<String>,
+    component: Component,
 }
 
 /// Runs until it is told to stop.
@@ -116,7 +112,8 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>, called: CalledAs) -> Ex
             return ExitCode::from(WRONG_FLAG);
         }
     };
-    match live(told) {
+    let Told { options, kubeconfig, master, component } = told;
+    match component.live(run_until_signal(options, kubeconfig, master)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             help::complain(&format!("{error:#}"));
@@ -156,43 +153,24 @@ impl Told {
         if kubeconfig.is_none() && master.is_none() {
             return Err("--kubeconfig or --master must be specified".to_owned());
         }
-        let format = match given.last("logging-format") {
-            Some("json") => LogFormat::Json,
-            None | Some("text") => LogFormat::Console,
-            Some(other) => return Err(format!("--logging-format is text or json, not {other:?}")),
-        };
-        let debug = given.parsed::<u8>("v")?.is_some_and(|level| level >= 4);
-        let level = if debug { "debug" } else { "info" };
-        Ok(Told { options, kubeconfig, master, format, level, warnings: given.warnings })
+        Ok(Told { options, kubeconfig, master, component: Component::read("controllers", given)? })
     }
 }
 
-fn live(told: Told) -> Result<()> {
-    logging::start(told.level, told.format, &["stderr".to_owned()])?;
-    for warning in &told.warnings {
-        tracing::warn!("{warning}");
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .thread_name("controllers")
-        .enable_all()
-        .build()
-        .context("cannot start threads")?;
-    let ended = runtime.block_on(run_until_signal(told));
-    runtime.shutdown_timeout(LAST_WORK);
-    ended
-}
-
-async fn run_until_signal(told: Told) -> Result<()> {
+async fn run_until_signal(
+    options: Options,
+    kubeconfig: Option<String>,
+    master: Option<String>,
+) -> Result<()> {
     let mut signals = EndSignals::new().context("cannot listen for signals")?;
-    let client = match &told.kubeconfig {
-        Some(text) => connect::connect(text, told.master.as_deref()).await?,
-        None => connect::connect_plainly(told.master.as_deref().unwrap_or_default())?,
+    let client = match &kubeconfig {
+        Some(text) => connect::connect(text, master.as_deref()).await?,
+        None => connect::connect_plainly(master.as_deref().unwrap_or_default())?,
     };
-    let names: Vec<_> = told.options.controllers.iter().map(|one| one.name()).collect();
-    tracing::info!(controllers = names.join(","), nodes = told.options.sim_nodes, "starting");
+    let names: Vec<_> = options.controllers.iter().map(|one| one.name()).collect();
+    tracing::info!(controllers = names.join(","), nodes = options.sim_nodes, "starting");
     let shutdown = CancellationToken::new();
-    let mut running = std::pin::pin!(controllers::run(client, told.options, shutdown.clone()));
+    let mut running = std::pin::pin!(controllers::run(client, options, shutdown.clone()));
     let signal = tokio::select! {
         () = &mut running => anyhow::bail!("the leadership was lost"),
         signal = signals.next() => signal,

@@ -3,6 +3,7 @@
 
 mod apiserver_command;
 mod apiserver_flags;
+mod component;
 mod component_flags;
 mod controllers_command;
 mod data_dir;

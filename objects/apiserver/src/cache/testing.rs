@@ -1,18 +1,14 @@
-//! Objects, and a storage that can be broken on purpose, for this room's tests.
+//! Objects, the storage that can be broken on purpose, and what watchers are told, for the cache's
+//! tests.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt as _;
-use tokio::sync::watch;
 
 use super::{Cache, Object, Shape, WatchEvent, Watcher};
-use crate::storage::{
-    CompactionRound, Got, MemoryStorage, Page, PageAnswer, Revision, Storage, StorageError, Stored,
-    WatchFrom, Watching, Written,
-};
+pub(super) use crate::storage::testing::Breakable;
+use crate::storage::{Revision, Storage, StorageError, Stored, Written};
 
 /// The longest anything may take here.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,39 +46,7 @@ pub(super) fn object(place: &str, revision: u64) -> Arc<Object> {
     Object::read(&shape(), &stored).expect("it is well made")
 }
 
-/// A memory storage whose watches can be cut, refused and held back.
-pub(super) struct Breakable {
-    pub(super) memory: MemoryStorage,
-    /// Raised to cut all open watches.
-    cut: watch::Sender<u64>,
-    /// While set, no watch can be opened.
-    refuse: watch::Sender<bool>,
-    /// While set, open watches deliver nothing.
-    hold: watch::Sender<bool>,
-}
-
 impl Breakable {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Breakable {
-            memory: MemoryStorage::new(),
-            cut: watch::Sender::new(0),
-            refuse: watch::Sender::new(false),
-            hold: watch::Sender::new(false),
-        })
-    }
-
-    pub(super) fn cut(&self) {
-        self.cut.send_modify(|count| *count += 1);
-    }
-
-    pub(super) fn refuse(&self, refuse: bool) {
-        self.refuse.send_replace(refuse);
-    }
-
-    pub(super) fn hold(&self, hold: bool) {
-        self.hold.send_replace(hold);
-    }
-
     /// A cache over this storage, filled.
     pub(super) async fn cache(self: &Arc<Self>) -> Arc<Cache> {
         let cache = Cache::start(Arc::clone(self) as Arc<dyn Storage>, shape());
@@ -133,76 +97,4 @@ pub(super) async fn told(watcher: &mut Watcher) -> String {
     let written = &line["object"]["metadata"]["resourceVersion"];
     assert_eq!(written.as_str(), Some(object.revision().to_string().as_str()));
     format!("{kind} {} at {}", object.place(), object.revision())
-}
-
-#[async_trait]
-impl Storage for Breakable {
-    async fn get(&self, key: &str) -> Result<Got, StorageError> {
-        self.memory.get(key).await
-    }
-
-    async fn page(&self, page: Page<'_>) -> Result<PageAnswer, StorageError> {
-        self.memory.page(page).await
-    }
-
-    async fn create(
-        &self,
-        key: &str,
-        value: Bytes,
-        ttl: Option<Duration>,
-    ) -> Result<Written, StorageError> {
-        self.memory.create(key, value, ttl).await
-    }
-
-    async fn replace(
-        &self,
-        key: &str,
-        expected: Revision,
-        value: Bytes,
-        ttl: Option<Duration>,
-    ) -> Result<Written, StorageError> {
-        self.memory.replace(key, expected, value, ttl).await
-    }
-
-    async fn delete_if(&self, key: &str, expected: Revision) -> Result<Written, StorageError> {
-        self.memory.delete_if(key, expected).await
-    }
-
-    async fn watch(&self, watch: WatchFrom<'_>) -> Result<Watching, StorageError> {
-        if *self.refuse.borrow() {
-            return Err(StorageError::unavailable("refused on purpose"));
-        }
-        let (inner, request_progress) = self.memory.watch(watch).await?.into_parts();
-        let (cut, hold) = (self.cut.subscribe(), self.hold.subscribe());
-        let batches = futures::stream::unfold((inner, cut, hold), |mut open| async move {
-            let (inner, cut, hold) = (&mut open.0, &mut open.1, &mut open.2);
-            let held_back = async {
-                let batch = inner.next().await;
-                let _ = hold.wait_for(|hold| !hold).await;
-                batch
-            };
-            let batch = tokio::select! {
-                biased;
-                _ = cut.changed() => Some(Err(StorageError::unavailable("cut on purpose"))),
-                batch = held_back => batch,
-            };
-            Some((batch?, open))
-        });
-        Ok(Watching::new(batches.boxed(), request_progress))
-    }
-
-    async fn current_revision(&self) -> Result<Revision, StorageError> {
-        self.memory.current_revision().await
-    }
-
-    async fn compact(&self, revision: Revision) -> Result<(), StorageError> {
-        self.memory.compact(revision).await
-    }
-
-    async fn compaction_round(
-        &self,
-        known: CompactionRound,
-    ) -> Result<CompactionRound, StorageError> {
-        self.memory.compaction_round(known).await
-    }
 }

@@ -9,7 +9,10 @@ use super::quantity::Quantity;
 use crate::status::FieldErrors;
 use schema::Value;
 
-const STANDARD: [&str; 22] = [
+// The standard resources are these three lists and the huge pages of each size.
+
+/// What the containers of pods use and ask for.
+const COMPUTE: [&str; 9] = [
     "cpu",
     "memory",
     "ephemeral-storage",
@@ -19,22 +22,13 @@ const STANDARD: [&str; 22] = [
     "limits.cpu",
     "limits.memory",
     "limits.ephemeral-storage",
-    "pods",
-    "resourcequotas",
-    "services",
-    "replicationcontrollers",
-    "secrets",
-    "configmaps",
-    "persistentvolumeclaims",
-    "storage",
-    "requests.storage",
-    "services.nodeports",
-    "services.loadbalancers",
-    "count/",
-    "hugepages-",
 ];
 
-const WHOLE: [&str; 9] = [
+/// What volumes hold. The first is what a claim asks for, the second how a quota calls it.
+const STORAGE: [&str; 2] = ["storage", "requests.storage"];
+
+/// Numbers of objects, of which parts have no meaning.
+const COUNTED: [&str; 9] = [
     "pods",
     "resourcequotas",
     "services",
@@ -74,7 +68,7 @@ pub(crate) fn container_resource_name(name: &str, at: &At, errors: &mut FieldErr
 /// An amount of a resource: not negative, whole where parts have no meaning.
 pub(crate) fn resource_quantity(name: &str, at: &At, errors: &mut FieldErrors) {
     non_negative(at, errors);
-    let whole = WHOLE.contains(&name) || is_extended(name);
+    let whole = COUNTED.contains(&name) || is_extended(name);
     if whole && !Quantity::of(at.value).is_none_or(Quantity::is_whole) {
         at.invalid_as(errors, shown(at.value), "must be an integer");
     }
@@ -101,8 +95,18 @@ pub(crate) fn shown(value: &Value) -> String {
 }
 
 fn is_standard(name: &str) -> bool {
-    STANDARD.contains(&name)
+    [&COMPUTE[..], &STORAGE, &COUNTED].iter().any(|names| names.contains(&name))
         || ["hugepages-", "requests.hugepages-"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a quota can limit it by this name.
+pub(crate) fn is_quota_name(name: &str) -> bool {
+    is_standard(name) && name != "storage"
+}
+
+/// Whether it is pods that use it, or are counted, so that a quota can limit it for some of them.
+pub(crate) fn is_of_pods(name: &str) -> bool {
+    COMPUTE.contains(&name) || name == "pods"
 }
 
 /// Without a domain, or with that of Kubernetes.

@@ -99,33 +99,6 @@ fn budget_shown(spec: &At) -> BadValue {
     ))
 }
 
-const QUOTA_NAMES: [&str; 17] = [
-    "cpu",
-    "memory",
-    "ephemeral-storage",
-    "requests.cpu",
-    "requests.memory",
-    "requests.storage",
-    "requests.ephemeral-storage",
-    "limits.cpu",
-    "limits.memory",
-    "limits.ephemeral-storage",
-    "pods",
-    "resourcequotas",
-    "services",
-    "replicationcontrollers",
-    "secrets",
-    "configmaps",
-    "persistentvolumeclaims",
-];
-
-fn is_quota_name(name: &str) -> bool {
-    QUOTA_NAMES.contains(&name)
-        || matches!(name, "services.nodeports" | "services.loadbalancers")
-        || name.starts_with("hugepages-")
-        || name.starts_with("requests.hugepages-")
-}
-
 const SCOPES: [&str; 7] = [
     "Terminating",
     "NotTerminating",
@@ -140,7 +113,7 @@ fn quota(spec: &At, errors: &mut FieldErrors) {
     let hard = spec.at("hard");
     for (name, amount) in hard.entries() {
         amounts::resource_name(name, &amount, errors);
-        if !name.contains('/') && !is_quota_name(name) {
+        if !name.contains('/') && !amounts::is_quota_name(name) {
             amount.invalid_as(errors, name, "must be a standard resource for quota");
         }
         amounts::resource_quantity(name, &amount, errors);
@@ -152,7 +125,7 @@ fn quota(spec: &At, errors: &mut FieldErrors) {
             scopes.invalid(errors, "unsupported scope");
         }
         for (name, _) in hard.entries() {
-            if is_quota_name(name) && !scope_fits(scope.text(), name) {
+            if amounts::is_quota_name(name) && !scope_fits(scope.text(), name) {
                 scopes.invalid(errors, "unsupported scope applied to resource");
             }
         }
@@ -166,24 +139,12 @@ fn quota(spec: &At, errors: &mut FieldErrors) {
 }
 
 fn scope_fits(scope: &str, name: &str) -> bool {
-    const OF_PODS: [&str; 10] = [
-        "cpu",
-        "memory",
-        "ephemeral-storage",
-        "requests.cpu",
-        "requests.memory",
-        "requests.ephemeral-storage",
-        "limits.cpu",
-        "limits.memory",
-        "limits.ephemeral-storage",
-        "pods",
-    ];
     match scope {
         "BestEffort" => name == "pods",
         "VolumeAttributesClass" => {
             matches!(name, "persistentvolumeclaims" | "requests.storage")
         }
-        _ if SCOPES.contains(&scope) => OF_PODS.contains(&name),
+        _ if SCOPES.contains(&scope) => amounts::is_of_pods(name),
         _ => true,
     }
 }

@@ -132,10 +132,7 @@ impl Hooks {
         namespaced: bool,
         errors: &mut FieldErrors,
     ) {
-        let (new, old) = (At::root(new), At::root(old));
-        self.validate_metadata_update(&new, &old, namespaced, errors);
-        (self.update)(&new, &old, errors);
-        metadata::each_once(errors);
+        self.validate_change(self.update, new, old, namespaced, errors);
     }
 
     /// Whether the object may replace the old one through its status subresource.
@@ -146,9 +143,23 @@ impl Hooks {
         namespaced: bool,
         errors: &mut FieldErrors,
     ) {
+        self.validate_change(self.status, new, old, namespaced, errors);
+    }
+
+    fn validate_change(
+        &self,
+        own: fn(&At, &At, &mut FieldErrors),
+        new: &Value,
+        old: &Value,
+        namespaced: bool,
+        errors: &mut FieldErrors,
+    ) {
         let (new, old) = (At::root(new), At::root(old));
-        self.validate_metadata_update(&new, &old, namespaced, errors);
-        (self.status)(&new, &old, errors);
+        let metadata = new.at("metadata");
+        metadata::validate(&metadata, NameRule::PathSegment, namespaced, errors);
+        metadata::validate_update(&metadata, &old.at("metadata"), errors);
+        self.finalizers(&new, errors);
+        own(&new, &old, errors);
         metadata::each_once(errors);
     }
 
@@ -156,19 +167,6 @@ impl Hooks {
         if self.known_finalizers {
             metadata::known_finalizers(&object.at("metadata.finalizers"), errors);
         }
-    }
-
-    fn validate_metadata_update(
-        &self,
-        new: &At,
-        old: &At,
-        namespaced: bool,
-        errors: &mut FieldErrors,
-    ) {
-        let (metadata, was) = (new.at("metadata"), old.at("metadata"));
-        metadata::validate(&metadata, NameRule::PathSegment, namespaced, errors);
-        metadata::validate_update(&metadata, &was, errors);
-        self.finalizers(new, errors);
     }
 }
 

@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use schema::Value;
 use serde_json::json;
 
+use super::cidr::Cidr;
 use super::object;
 use super::refusals;
 use super::row::Resource;
@@ -29,51 +30,6 @@ const PORT_MIN: u16 = 30_000;
 const PORT_MAX: u16 = 32_767;
 /// How often a write of the ports begins again.
 const ATTEMPTS_MAX: usize = 1000;
-
-/// The range of cluster addresses.
-#[derive(Debug, Clone)]
-pub(super) struct Addresses {
-    base: u32,
-    /// Addresses in the range, network and broadcast among them.
-    size: u32,
-}
-
-impl Addresses {
-    /// Reads `10.0.0.0/24`; of a list the first.
-    pub(super) fn new(cidr: &str) -> Result<Self, String> {
-        let bad = || format!("{cidr:?} is no IPv4 range such as 10.0.0.0/24");
-        let first = cidr.split(',').next().unwrap_or_default().trim();
-        let (base, bits) = first.split_once('/').ok_or_else(bad)?;
-        let base: Ipv4Addr = base.parse().map_err(|_| bad())?;
-        let bits: u32 = bits.parse().map_err(|_| bad())?;
-        if !(1..=30).contains(&bits) {
-            return Err(bad());
-        }
-        let size = 1_u32 << (32 - bits);
-        Ok(Self { base: u32::from(base) & !(size - 1), size })
-    }
-
-    /// Whether an address can be given to a service.
-    fn holds(&self, address: Ipv4Addr) -> bool {
-        let offset = u32::from(address).wrapping_sub(self.base);
-        (1..self.size - 1).contains(&offset)
-    }
-
-    /// Every address that can be given, those for which nobody asks by name first, from a random
-    /// one on.
-    fn candidates(&self, random: u64) -> impl Iterator<Item = Ipv4Addr> + use<> {
-        let usable = self.size - 2;
-        let fixed = (self.size / 16).clamp(16, 256).min(usable);
-        let free = usable - fixed;
-        let start =
-            if free == 0 { 0 } else { u32::try_from(random % u64::from(free)).unwrap_or(0) };
-        let base = self.base;
-        (0..free)
-            .map(move |step| fixed + (start + step) % free)
-            .chain(0..fixed)
-            .map(move |offset| Ipv4Addr::from(base + 1 + offset))
-    }
-}
 
 /// What a service has.
 #[derive(Debug, Default, PartialEq)]
@@ -149,7 +105,7 @@ impl Registry {
     async fn take_all(
         &self,
         row: &Resource,
-        range: &Addresses,
+        range: Cidr,
         service: &mut Value,
         asked: &Held,
         taken: &mut Held,
@@ -180,7 +136,7 @@ impl Registry {
     async fn take_named(
         &self,
         row: &Resource,
-        range: &Addresses,
+        range: Cidr,
         service: &Value,
         address: &str,
         dry_run: bool,
@@ -206,7 +162,7 @@ impl Registry {
     async fn take_any(
         &self,
         row: &Resource,
-        range: &Addresses,
+        range: Cidr,
         service: &Value,
         dry_run: bool,
     ) -> Result<String, Status> {

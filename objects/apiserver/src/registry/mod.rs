@@ -13,6 +13,7 @@
 //! Must not know: HTTP, media types (but for those of patches), how the store is reached.
 
 mod addresses;
+mod cidr;
 mod create;
 mod delete;
 mod lifecycle;
@@ -40,6 +41,7 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
+pub use cidr::Cidr;
 pub use options::{
     CreateOptions, DeleteOptions, FieldValidation, GetOptions, ListOptions, PatchOptions,
     Preconditions, Propagation, Query, UpdateOptions, WriteOptions,

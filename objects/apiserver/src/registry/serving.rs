@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use schema::types::Schema;
 
-use super::addresses::Addresses;
+use super::cidr::Cidr;
 use super::options::{
     CreateOptions, DeleteOptions, GetOptions, ListOptions, PatchOptions, UpdateOptions,
 };
@@ -33,7 +33,7 @@ pub struct Registry {
     schema: &'static Schema,
     storage: Arc<dyn Storage>,
     seams: Seams,
-    addresses: Option<Addresses>,
+    addresses: Option<Cidr>,
     rows: Vec<Arc<Resource>>,
     by_path: HashMap<(&'static str, &'static str, &'static str), usize>,
     caches: HashMap<String, OnceLock<Arc<Cache>>>,
@@ -79,7 +79,7 @@ impl Registry {
         let caches = rows.iter().map(|row| (row.folder.clone(), OnceLock::new())).collect();
         let addresses = match options.service_cidr.as_str() {
             "" => None,
-            cidr => Some(Addresses::new(cidr)?),
+            cidr => Some(Cidr::parse(cidr)?),
         };
         let seams = options.seams;
         Ok(Arc::new(Self { schema, storage, seams, addresses, rows, by_path, caches }))
@@ -141,8 +141,8 @@ impl Registry {
         &self.seams
     }
 
-    pub(super) fn addresses(&self) -> Option<&Addresses> {
-        self.addresses.as_ref()
+    pub(super) fn addresses(&self) -> Option<Cidr> {
+        self.addresses
     }
 
     /// The row of namespaces.

@@ -9,7 +9,6 @@
 pub(crate) mod authn;
 pub(crate) mod authz;
 mod bootstrap;
-mod cidr;
 pub mod kubeconfig;
 pub mod pki;
 pub(crate) mod private_file;

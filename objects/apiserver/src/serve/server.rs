@@ -17,12 +17,11 @@ use tower::ServiceExt as _;
 
 use super::authn::Authenticator;
 use super::bootstrap::{self, Assumed};
-use super::cidr::Cidr;
 use super::kubeconfig::Kubeconfig;
 use super::pki::{self, Pair, Pki, PkiError};
 use super::tokens::{Tokens, TokensError};
 use super::user::User;
-use crate::registry::{Registry, RegistryOptions};
+use crate::registry::{Cidr, Registry, RegistryOptions};
 use crate::rest::{self, Discovery, Door, Health, Metrics, Ping, Seats, Step};
 use crate::storage::{Compactor, GrpcService, ServiceError, Storage};
 

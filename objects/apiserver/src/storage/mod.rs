@@ -16,6 +16,8 @@ mod error;
 mod etcd;
 mod memory;
 pub mod suite;
+#[cfg(test)]
+pub(crate) mod testing;
 mod types;
 
 use std::time::Duration;
