@@ -60,6 +60,7 @@ fn kubernetes_suites(root: &Path, own: &Path) -> Vec<Stage> {
         Stage::program("documents", own, &["readme"]),
         Stage::program("Kubernetes conversations", &harness, &["diff", "--random", "400"]),
         Stage::program("Kubernetes bad input", &harness, &["bad-input"]),
+        Stage::program("Kubernetes recorded answers", &harness, &["record", "--check"]),
         Stage::program("kubectl transcripts", &harness, &["kubectl"]),
         Stage::program("swap cells", &harness, &["swap"]),
         Stage::program("walk", &harness, &["walk"]),
@@ -223,10 +224,10 @@ impl Report {
     }
 
     fn print(&self, took: Duration) {
-        println!("\n{:<24} {:>8} {:>8} {:>8}", "stage", "passed", "failed", "seconds");
+        println!("\n{:<28} {:>8} {:>8} {:>8}", "stage", "passed", "failed", "seconds");
         for (name, count, took) in &self.rows {
             let seconds = took.as_secs();
-            println!("{name:<24} {:>8} {:>8} {seconds:>8}", count.passed, count.failed);
+            println!("{name:<28} {:>8} {:>8} {seconds:>8}", count.passed, count.failed);
         }
         let Count { passed, failed } = self.total;
         let seconds = took.as_secs();

@@ -12,6 +12,7 @@ pub mod diff;
 pub mod kubectl;
 pub mod pause;
 pub mod process;
+pub mod record;
 pub mod sides;
 pub mod swap;
 pub mod walk;

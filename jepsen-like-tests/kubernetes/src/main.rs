@@ -2,16 +2,16 @@
 //!
 //! Must not know: how a run works; it parses, runs and prints.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engram_kubernetes_harness::diff::conversation::Conversation;
 use engram_kubernetes_harness::diff::{self, bad_input, report::Report};
 use engram_kubernetes_harness::process::{self, Programs};
 use engram_kubernetes_harness::sides::{Api, Side, Store};
-use engram_kubernetes_harness::{bench, kubectl, swap, walk};
+use engram_kubernetes_harness::{bench, kubectl, record, swap, walk};
 use programs::finish;
 
 /// Holds the same conversations with the real Kubernetes programs and with ours.
@@ -81,6 +81,15 @@ enum Suite {
         /// Replicas of the Deployment.
         #[arg(long, default_value_t = 500)]
         replicas: usize,
+    },
+    /// Record anew what the real kube-apiserver answers to the cases of the kinds.
+    Record {
+        /// The folder of the recordings.
+        #[arg(default_value = "objects/apiserver/src/kinds/golden")]
+        folder: PathBuf,
+        /// Write nothing; fail where an answer is not the recorded one.
+        #[arg(long)]
+        check: bool,
     },
     /// Print the page of differences that the documents hold.
     Page,
@@ -179,6 +188,7 @@ async fn run(suite: Suite) -> Result<()> {
             let rows = bench::run(&programs, folder.path(), plan).await?;
             finish("Kubernetes bench", rows.len() as u64, 0, "engram-kubernetes bench")
         }
+        Suite::Record { folder, check } => record_answers(&programs, &folder, check).await,
         Suite::BadInput { only, against } => refuse(&programs, only.as_deref(), &against).await,
     }
 }
@@ -246,6 +256,37 @@ async fn refuse(programs: &Programs, only: Option<&str>, against: &Against) -> R
     }
     show(&held.report, against, false)?;
     finish("Kubernetes bad input", passed, failed, "engram-kubernetes bad-input")
+}
+
+async fn record_answers(programs: &Programs, golden: &Path, check: bool) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let side = Side::start(programs, folder.path(), "real", Api::Real, Store::Etcd, &[]).await?;
+    let mut files: Vec<PathBuf> = std::fs::read_dir(golden)
+        .with_context(|| golden.display().to_string())?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "txt"));
+    files.sort();
+    let (mut cases, mut changed) = (0, 0);
+    for file in files {
+        let text = std::fs::read_to_string(&file)?;
+        let recorded = record::record(&side.client, &text)
+            .await
+            .with_context(|| format!("{}\n{}", file.display(), side.logs()))?;
+        for line in &recorded.changed {
+            println!("{}: {line}", file.display());
+        }
+        if !check {
+            std::fs::write(&file, &recorded.text)?;
+        }
+        cases += recorded.cases;
+        changed += recorded.changed.len() as u64;
+    }
+    if check {
+        return finish("recorded answers", cases - changed, changed, "engram-kubernetes record");
+    }
+    println!("{cases} answers recorded, {changed} of them not those that were there");
+    Ok(())
 }
 
 async fn transcribe(

@@ -1,11 +1,12 @@
 //! What kube-apiserver 1.37.0 was observed to answer, held against the rows.
+//! `engram-kubernetes record` asks the real one and writes the answers anew.
 //!
 //! Form of `golden/*.txt`: `base <version> <kind> <scope>` and an object; then cases that change
 //! it: `create` and `show` post it, `update` puts it in place of itself, `status` does so through
 //! the subresource; `given` changes what it is put in place of. Changes are `path=json` or `path-`
-//! (removed), joined by ` ; `; `repeat("x",n)` is a long text. Below a case stand the causes,
-//! sorted, each to the end of its first line; or `ok` and warnings; or, of `show`, the object.
-//! `# differs:` before a case says why it is not asked for.
+//! (removed), joined by ` ; `; `repeat("x",n)` is a long text. Below a case stand the causes, each
+//! to the end of its first line; or `ok` and warnings; or, of `show`, the object. `# differs:`
+//! before a case says why it is not asked for.
 
 use super::{Hooks, hooks};
 use crate::kinds::edit;
