@@ -145,9 +145,48 @@ pub(crate) fn help(usage: &str, tables: &[&'static [Flag]]) -> String {
     text
 }
 
+/// The page `docs/reference/component-flags.md`: every flag of every component.
+#[cfg(test)]
+fn page(components: &[(&str, &str, &[&'static [Flag]])]) -> String {
+    let mut page = String::from(
+        "# Flags of `engram apiserver` and `engram controllers`\n\n\
+         Generated from the tables in `engram/src`; a test compares them. A flag has the name that\n\
+         the real component gives it, or is our own. An ignored flag is named in one warning; a\n\
+         refused one stops the start, as does one that does not stand here. A switch may stand\n\
+         without a value, which means true.\n",
+    );
+    for (command, real, tables) in components {
+        page += &format!("\n## `engram {command}`\n\nThe flags of {real}.\n\n");
+        page += "| flag | state | note |\n|---|---|---|\n";
+        let rows = tables.iter().flat_map(|table| table.iter());
+        let row = |flag: &Flag| {
+            let (state, note) = match flag.treatment {
+                Treatment::Honoured(what) => ("honoured", what),
+                Treatment::Ignored(why) => ("ignored", why),
+                Treatment::Refused(why) => ("refused", why),
+            };
+            let switch = if flag.is_switch { ", a switch" } else { "" };
+            format!("| `--{}` | {state}{switch} | {note} |\n", flag.name)
+        };
+        page.extend(rows.map(row));
+    }
+    page
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_of_components_flags_is_generated_from_the_tables() {
+        let page = page(&[
+            ("apiserver", "kube-apiserver 1.37", &crate::apiserver_flags::TABLES),
+            ("controllers", "kube-controller-manager 1.37", &crate::controllers_command::TABLES),
+        ]);
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/component-flags.md");
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == page, "write this into docs/reference/component-flags.md:\n{page}");
+    }
 
     const TABLE: &[Flag] = &[
         works("name", "what it is called"),

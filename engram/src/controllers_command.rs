@@ -80,7 +80,8 @@ const IGNORED: &[Flag] = &[
     ignored("use-service-account-credentials", "all of them are one user").switch(),
 ];
 
-const TABLES: [&[Flag]; 2] = [HONOURED, IGNORED];
+/// All of it.
+pub(crate) const TABLES: [&[Flag]; 2] = [HONOURED, IGNORED];
 
 /// By which name the program was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

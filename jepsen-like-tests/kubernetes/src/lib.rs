@@ -13,6 +13,7 @@ pub mod kubectl;
 pub mod pause;
 pub mod process;
 pub mod record;
+pub mod served;
 pub mod sides;
 pub mod swap;
 pub mod walk;

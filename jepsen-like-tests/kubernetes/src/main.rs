@@ -115,6 +115,9 @@ struct Against {
     /// Groups of differences that are printed.
     #[arg(long, default_value_t = 25)]
     groups: usize,
+    /// Show what the accepted rows cover as well, and count it as different.
+    #[arg(long)]
+    accepted: bool,
     /// A file that all groups are written to.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -168,7 +171,7 @@ fn main() -> ExitCode {
 
 async fn run(suite: Suite) -> Result<()> {
     if matches!(suite, Suite::Page) {
-        print!("{}", diff::accepted::page());
+        print!("{}", diff::accepted::page()?);
         return Ok(());
     }
     let programs = process::find()?;
@@ -217,6 +220,7 @@ async fn converse(
     let folder = tempfile::tempdir()?;
     let (theirs, ours) = pair(programs, folder.path(), against).await?;
     let mut held = Conversation::new(&theirs.client, &ours.client);
+    held.report.shows_accepted = against.accepted;
     held.begin().await?;
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
     let (mut passed, mut failed) = (0_u64, 0_u64);
@@ -239,6 +243,7 @@ async fn refuse(programs: &Programs, only: Option<&str>, against: &Against) -> R
     let folder = tempfile::tempdir()?;
     let (theirs, ours) = pair(programs, folder.path(), against).await?;
     let mut held = Conversation::new(&theirs.client, &ours.client);
+    held.report.shows_accepted = against.accepted;
     held.begin().await?;
     held.hold(&bad_input::preparation()).await?;
     let (mut passed, mut failed) = (0, 0);

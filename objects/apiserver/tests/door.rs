@@ -336,6 +336,131 @@ async fn http2_carries_many_requests_at_once() {
 }
 
 #[tokio::test]
+async fn whoever_is_refused_over_http2_learns_why_though_its_body_was_not_read() {
+    let server = Started::new(|_| {}).await;
+    let stream = TokioIo::new(server.connect(b"h2").await);
+    let (sender, connection) =
+        http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let ask = |_| {
+        let mut sender = sender.clone();
+        async move {
+            let request = http::Request::post("https://localhost/api/v1/configmaps")
+                .header("authorization", "Bearer secret")
+                .body(Full::new(Bytes::from(vec![b'x'; 300_000])))
+                .expect("a request");
+            sender.ready().await.expect("open");
+            let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+            let code = answer.status().as_u16();
+            let body = answer.into_body().collect().await.map_err(|error| error.to_string())?;
+            Ok::<_, String>((code, body.to_bytes().is_empty()))
+        }
+    };
+    let answers = futures::future::join_all((0..40).map(ask)).await;
+    let refused = |answer: &&Result<_, _>| **answer != Ok((405, false));
+    assert_eq!(answers.iter().find(refused), None);
+}
+
+#[tokio::test]
+async fn an_object_of_the_empty_namespace_is_told_that_its_namespace_is_missing() {
+    let server = Started::new(|_| {}).await;
+    let all = "/api/v1/namespaces//configmaps";
+    let one = format!("{all}/a");
+    let body = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}"#;
+    let merge = ("content-type", "application/merge-patch+json");
+    for (method, path, header, body) in [
+        ("GET", one.as_str(), JSON, ""),
+        ("PUT", &one, JSON, body),
+        ("PATCH", &one, merge, "{}"),
+        ("DELETE", &one, JSON, ""),
+        ("DELETE", all, JSON, ""),
+    ] {
+        let answer = server.ask(method, path, &[header], body).await;
+        assert_eq!(answer.code, 400, "{method} {path}: {}", answer.message());
+        assert_eq!(answer.message(), "Namespace parameter required.", "{method} {path}");
+        assert!(answer.json().get("details").is_none(), "{method} {path}");
+    }
+    let created = server.ask("POST", all, &[JSON], body).await;
+    let why = "ConfigMap \"a\" is invalid: metadata.namespace: Required value";
+    assert_eq!((created.code, created.message().as_str()), (422, why));
+    assert_eq!(server.get(all).await.code, 200);
+    assert_eq!(server.get("/api/v1/namespaces//nodes").await.code, 404);
+}
+
+#[tokio::test]
+async fn a_refused_deletion_of_a_job_comes_with_its_warning() {
+    let server = Started::new(|_| {}).await;
+    let job = "/apis/batch/v1/namespaces/default/jobs/absent";
+    let refused = server.ask("DELETE", job, &[], "").await;
+    assert_eq!(refused.code, 404);
+    assert!(
+        refused.header("warning").contains("child pods are preserved"),
+        "{:?}",
+        refused.headers
+    );
+    let said = server.ask("DELETE", &format!("{job}?propagationPolicy=Orphan"), &[], "").await;
+    assert_eq!((said.code, said.header("warning")), (404, ""));
+    let all = "/apis/batch/v1/namespaces/default/jobs";
+    assert!(server.ask("DELETE", all, &[], "").await.header("warning").contains("child pods"));
+}
+
+#[tokio::test]
+async fn the_counter_of_a_daemon_sets_templates_stands_where_its_whole_object_does() {
+    let server = Started::new(|_| {}).await;
+    let all = "/apis/apps/v1/namespaces/default/daemonsets";
+    let body = r#"{"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"d"},"spec":{
+        "selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},
+        "spec":{"containers":[{"name":"c","image":"d"}]}}}}"#;
+    assert_eq!(server.ask("POST", all, &[JSON], body).await.code, 201);
+    const COUNTER: &str = "deprecated.daemonset.template.generation";
+    let one = format!("{all}/d");
+    let whole = server.get(&one).await.json();
+    assert_eq!(whole["metadata"]["annotations"][COUNTER], "1");
+    let shaped = |kind: &str| format!("application/json;as={kind};g=meta.k8s.io;v=v1");
+    for (path, kind, at) in [
+        (one.as_str(), "Table", "/rows/0/object/metadata"),
+        (all, "Table", "/rows/0/object/metadata"),
+        (&one, "PartialObjectMetadata", "/metadata"),
+        (all, "PartialObjectMetadataList", "/items/0/metadata"),
+    ] {
+        let answer = server.ask("GET", path, &[("accept", &shaped(kind))], "").await.json();
+        let metadata = answer.pointer(at).unwrap_or_else(|| panic!("{path} {kind}: {answer}"));
+        assert_eq!(metadata["name"], "d", "{path} {kind}");
+        assert!(metadata.get("annotations").is_none(), "{path} {kind}: {metadata}");
+    }
+    let initial = "watch=1&timeoutSeconds=1&sendInitialEvents=true&\
+                   resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let watched = server.get(&format!("{all}?{initial}")).await;
+    let text = String::from_utf8(watched.body.to_vec()).expect("text");
+    let events = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let bookmark = events.into_iter().find(|event| event["type"] == "BOOKMARK").expect("the end");
+    let annotations = &bookmark["object"]["metadata"]["annotations"];
+    assert_eq!(annotations[COUNTER], "0");
+    assert_eq!(annotations["k8s.io/initial-events-end"], "true");
+}
+
+#[tokio::test]
+async fn a_service_without_a_name_is_told_of_the_address_that_it_cannot_have() {
+    let server = Started::new(|_| {}).await;
+    let all = "/api/v1/namespaces/default/services";
+    let ask = async |path: &str, spec: &str| {
+        let head = r#"{"apiVersion":"v1","kind":"Service","metadata":{},"spec":"#;
+        let answer = server.ask("POST", path, &[JSON], format!("{head}{spec}}}")).await;
+        assert_eq!(answer.code, 422, "{}", answer.message());
+        answer.json()["details"]["causes"][0]["message"].as_str().unwrap_or_default().to_owned()
+    };
+    let cause = ask(all, r#"{"ports":[{"port":80}]}"#).await;
+    assert!(cause.starts_with("Invalid value: [\"\"]: failed to allocate IP: "), "{cause}");
+    assert!(cause.ends_with("is invalid: spec.parentRef.name: Required value"), "{cause}");
+    let cause = ask(all, r#"{"clusterIP":"10.0.0.77","ports":[{"port":80}]}"#).await;
+    let named = "Invalid value: [\"10.0.0.77\"]: failed to allocate IP 10.0.0.77: ";
+    assert!(cause.starts_with(named), "{cause}");
+    let nameless = "Required value: name or generateName is required";
+    assert_eq!(ask(&format!("{all}?dryRun=All"), r#"{"ports":[{"port":80}]}"#).await, nameless);
+    assert_eq!(ask(all, r#"{"clusterIP":"None","ports":[{"port":80}]}"#).await, nameless);
+}
+
+#[tokio::test]
 async fn a_second_server_on_a_port_is_refused_and_a_stopped_one_frees_it() {
     let first = Started::new(|_| {}).await;
     let address = first.server.address();

@@ -186,7 +186,7 @@ pub(crate) const ROOMS: &[Room] = &[
         package: "engram-kubernetes-harness",
         folder: "jepsen-like-tests/kubernetes",
         is: "holds the same conversations with the real kube-apiserver and with ours",
-        uses: &["programs"],
+        uses: &["programs", "schema"],
         tests_use: &[],
     },
     Room {

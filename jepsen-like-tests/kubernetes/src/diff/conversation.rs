@@ -47,6 +47,8 @@ const MADE_BY_SERVERS: &[&str] = &[
     "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 ];
+/// What a bookmark has that ends the initial events; others may have annotations too.
+const ENDS_INITIAL_EVENTS: &str = "/object/metadata/annotations/k8s.io~1initial-events-end";
 /// A watch that says nothing for so long is done.
 const QUIET: Duration = Duration::from_millis(250);
 /// How long the sides have to say the same on their watches.
@@ -293,9 +295,8 @@ impl Speaker<'_> {
                 events.push(Value::String(line));
                 continue;
             };
-            let ends_initial = event.pointer("/object/metadata/annotations").is_some();
             if event["type"] == "BOOKMARK" {
-                if ends_initial {
+                if event.pointer(ENDS_INITIAL_EVENTS).is_some() {
                     event["object"]["metadata"]["resourceVersion"] = "<bookmark>".into();
                 } else {
                     continue;

@@ -40,6 +40,8 @@ pub struct Report {
     accepted: BTreeMap<usize, u64>,
     /// Differences on an object on which the sides had already parted.
     pub follow_ups: u64,
+    /// Whether what a row accepts is shown too, under the row's number.
+    pub shows_accepted: bool,
 }
 
 #[derive(Debug)]
@@ -55,9 +57,16 @@ impl Report {
     pub fn add(&mut self, difference: Difference) {
         if let Some(row) = ACCEPTED.iter().position(|row| covers(row, &difference)) {
             *self.accepted.entry(row).or_default() += 1;
+            if self.shows_accepted {
+                self.group(format!("row {row}: {}", key(&difference)), difference);
+            }
             return;
         }
-        let group = self.groups.entry(key(&difference)).or_insert_with(|| Group {
+        self.group(key(&difference), difference);
+    }
+
+    fn group(&mut self, key: String, difference: Difference) {
+        let group = self.groups.entry(key).or_insert_with(|| Group {
             count: 0,
             asked: BTreeSet::new(),
             scenarios: BTreeSet::new(),
@@ -128,7 +137,8 @@ impl Report {
 }
 
 fn covers(row: &Accepted, difference: &Difference) -> bool {
-    let values = format!("{} | {}", brief(&difference.theirs), brief(&difference.ours));
+    let whole = |value| brief(value, usize::MAX);
+    let values = format!("{} | {}", whole(&difference.theirs), whole(&difference.ours));
     glob(row.asked, &difference.asked)
         && glob(row.place, &difference.place)
         && row.values.is_none_or(|pattern| glob(pattern, &values))
@@ -152,7 +162,8 @@ pub fn glob(pattern: &str, text: &str) -> bool {
 
 fn key(difference: &Difference) -> String {
     let Difference { place, theirs, ours, .. } = difference;
-    format!("{}: {} -> {}", without_names(&of_object(place)), brief(theirs), brief(ours))
+    let [theirs, ours] = [theirs, ours].map(|value| brief(value, KEY_CHARACTERS));
+    format!("{}: {theirs} -> {ours}", without_names(&of_object(place)))
 }
 
 /// A path without the names of the elements that are missing or extra.
@@ -179,13 +190,13 @@ fn of_object(place: &str) -> String {
     inner.map_or_else(|| place.to_owned(), |inner| format!("object.{inner}"))
 }
 
-/// A value as it stands in a group's key: scalars themselves, without quoted names.
-fn brief(value: &Option<Value>) -> String {
+/// A value as rows and the keys of groups see it: scalars themselves, without quoted names.
+fn brief(value: &Option<Value>, characters: usize) -> String {
     match value {
         None => "nothing".to_owned(),
         Some(Value::Object(_)) => "an object".to_owned(),
         Some(Value::Array(items)) => format!("{} items", items.len()),
-        Some(Value::String(text)) => cut(&without_quoted(text), KEY_CHARACTERS),
+        Some(Value::String(text)) => cut(&without_quoted(text), characters),
         Some(other) => other.to_string(),
     }
 }
@@ -241,5 +252,22 @@ mod tests {
         assert!(super::covers(&row, &difference));
         difference.place = "status".to_owned();
         assert!(!super::covers(&row, &difference));
+    }
+
+    #[test]
+    fn a_row_sees_the_end_of_a_long_message() {
+        use super::super::accepted::Accepted;
+        let values = Some("*the end | nothing");
+        let row = Accepted { asked: "*", place: "*", values, reason: "" };
+        let long = format!("{} the end", "x".repeat(super::KEY_CHARACTERS));
+        let difference = super::Difference {
+            scenario: String::new(),
+            asked: "GET pods".to_owned(),
+            request: String::new(),
+            place: "body.message".to_owned(),
+            theirs: Some(long.into()),
+            ours: None,
+        };
+        assert!(super::covers(&row, &difference));
     }
 }

@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 pub use error::CacheError;
 pub use object::{Decode, Extract, Object, ObjectError, Shape};
+pub(crate) use query::parsed_as_uint;
 pub use query::{ListQuery, Listed, Match, Selection, WatchQuery};
 pub use watcher::{WatchEvent, WatchedObject, Watcher};
 

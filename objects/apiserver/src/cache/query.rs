@@ -156,7 +156,12 @@ pub(super) fn parse_resource_version(text: Option<&str>) -> Result<Revision, Cac
 
 /// Compat: the text is that of Go's number parser inside a field error.
 pub(super) fn invalid_resource_version(text: &str) -> String {
+    format!("resourceVersion: Invalid value: {text:?}: {}", parsed_as_uint(text))
+}
+
+/// What Go's number parser says of a text that is no 64-bit number without a sign.
+pub(crate) fn parsed_as_uint(text: &str) -> String {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let why = if digits { "value out of range" } else { "invalid syntax" };
-    format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}")
+    format!("strconv.ParseUint: parsing {}: {why}", crate::status::quoted(text))
 }

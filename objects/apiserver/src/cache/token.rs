@@ -8,8 +8,8 @@
 //!
 //! Must not know: what is listed.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, URL_SAFE_NO_PAD};
+use base64::{Engine as _, alphabet};
 use serde::{Deserialize, Serialize};
 
 use super::CacheError;
@@ -67,7 +67,7 @@ impl Token {
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let json = URL_SAFE_NO_PAD.decode(text).map_err(|error| base64(&error))?;
+        let json = AS_GO.decode(text).map_err(|_| no_base64(text))?;
         let token: Read = serde_json::from_slice(&json).map_err(|error| parsing(&json, &error))?;
         if token.v != VERSION {
             return Err(format!("server does not recognize this encoded version {}", token.v));
@@ -89,14 +89,16 @@ impl Token {
     }
 }
 
-/// Compat: Go's words for text that is no base64.
-fn base64(error: &base64::DecodeError) -> String {
-    let at = match error {
-        base64::DecodeError::InvalidByte(at, _)
-        | base64::DecodeError::InvalidLastSymbol(at, _)
-        | base64::DecodeError::InvalidLength(at) => *at,
-        base64::DecodeError::InvalidPadding => 0,
-    };
+/// Compat: what is left over of the last byte may be anything.
+const AS_GO: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
+
+/// Compat: Go's words for text that is no base64: where the first byte stands that cannot be, or
+/// the one that lacks the others of its group.
+fn no_base64(text: &str) -> String {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let wrong = text.bytes().position(|byte| !fits(byte));
+    let at = wrong.unwrap_or(text.len().saturating_sub(1));
     format!("illegal base64 data at input byte {at}")
 }
 
@@ -165,7 +167,15 @@ mod tests {
             refusal,
             format!("{head}: invalid character '\\u009e' looking for beginning of value")
         );
-        let refusal = Token::decode("a*b").expect_err("refused").to_string();
-        assert_eq!(refusal, format!("{head}: illegal base64 data at input byte 1"));
+        let rows = [
+            ("a*b", "illegal base64 data at input byte 1"),
+            ("x", "illegal base64 data at input byte 0"),
+            ("e30=", "illegal base64 data at input byte 3"),
+            ("forged", "invalid character '~' looking for beginning of value"),
+        ];
+        for (text, why) in rows {
+            let refusal = Token::decode(text).expect_err("refused").to_string();
+            assert_eq!(refusal, format!("{head}: {why}"), "{text}");
+        }
     }
 }

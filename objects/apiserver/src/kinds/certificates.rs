@@ -79,7 +79,7 @@ fn request(object: &At, errors: &mut FieldErrors) {
     let spec = object.at("spec");
     let (request, usages) = (spec.at("request"), spec.at("usages"));
     if let Some(fault) = not_a_request(request.text()) {
-        request.invalid_as(errors, request.text(), fault);
+        request.invalid(errors, fault);
     }
     if usages.is_empty() {
         usages.required(errors, "");

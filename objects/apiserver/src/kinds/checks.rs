@@ -103,6 +103,13 @@ pub(crate) fn immutable(new: &At, old: &At, errors: &mut FieldErrors) {
     }
 }
 
+/// The text here has not changed; an absent one is shown as the empty text that it is in Go.
+pub(crate) fn immutable_text(new: &At, old: &At, errors: &mut FieldErrors) {
+    if new.value != old.value {
+        new.invalid_as(errors, new.text(), IMMUTABLE);
+    }
+}
+
 /// Nothing has changed here; what it would become is not shown.
 ///
 /// Compat: kinds whose rules Kubernetes generates show null.

@@ -5,7 +5,8 @@
 
 use super::at::At;
 use super::{GENERIC, Hooks, NameRule, checks, formats, metadata};
-use crate::status::FieldErrors;
+use crate::status::{BadValue, FieldErrors};
+use schema::Value;
 
 /// The row of core events.
 pub(crate) const CORE_EVENT: Hooks = Hooks {
@@ -107,24 +108,46 @@ fn update(new: &At, old: &At, errors: &mut FieldErrors) {
     if new.at("series").value != old.at("series").value {
         series(new, errors);
     }
-    for field in [
-        "involvedObject",
-        "reason",
-        "message",
-        "source",
-        "firstTimestamp",
-        "lastTimestamp",
-        "count",
-        "reason",
-        "type",
-        "eventTime",
-        "action",
-        "related",
-        "reportingComponent",
-        "reportingInstance",
-    ] {
+    for field in ["involvedObject", "source", "related"] {
+        let (now, was) = (new.at(field), old.at(field));
+        if now.value != was.value {
+            now.invalid_as(errors, in_go(&now), checks::IMMUTABLE);
+        }
+    }
+    for field in ["firstTimestamp", "lastTimestamp", "count", "eventTime"] {
         checks::immutable(&new.at(field), &old.at(field), errors);
     }
+    for field in ["reason", "message", "type", "action", "reportingInstance"] {
+        checks::immutable_text(&new.at(field), &old.at(field), errors);
+    }
+    let (reporter, was) = (new.at("reportingComponent"), old.at("reportingComponent"));
+    let shown = new.at("reportingController");
+    checks::immutable_text(&shown.with(reporter.value), &was, errors);
+}
+
+/// The fields of a reference to an object and of an event's source, with their names in Go.
+const REFERENCE: &[(&str, &str)] = &[
+    ("kind", "Kind"),
+    ("namespace", "Namespace"),
+    ("name", "Name"),
+    ("uid", "UID"),
+    ("apiVersion", "APIVersion"),
+    ("resourceVersion", "ResourceVersion"),
+    ("fieldPath", "FieldPath"),
+];
+const SOURCE: &[(&str, &str)] = &[("component", "Component"), ("host", "Host")];
+
+/// A part of an event as Go writes it: all of its fields, in their order there.
+fn in_go(part: &At) -> BadValue {
+    let path = part.path();
+    if path == "related" && !part.is_set() {
+        return BadValue::Value(Value::Null);
+    }
+    let fields = if path == "source" { SOURCE } else { REFERENCE };
+    let shown =
+        |(field, name): &(&str, &str)| format!("\"{name}\":{}", Value::from(part.text_of(field)));
+    let shown: Vec<String> = fields.iter().map(shown).collect();
+    BadValue::Raw(format!("{{{}}}", shown.join(",")))
 }
 
 fn lease(spec: &At, errors: &mut FieldErrors) {

@@ -75,6 +75,11 @@ pub(crate) fn dns_label(text: &str) -> Faults {
     faults
 }
 
+/// A DNS label; one that is too long is told so in bytes.
+pub(crate) fn short_name(text: &str) -> Faults {
+    called_bytes(dns_label(text))
+}
+
 /// A DNS subdomain whose labels may have underscores, also at their beginning.
 pub(crate) fn subdomain_with_underscore(text: &str) -> Faults {
     const WORDS: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
@@ -276,7 +281,11 @@ fn too_long(text: &str, bytes_max: usize) -> Faults {
 }
 
 fn called_bytes(faults: Faults) -> Faults {
-    faults.into_iter().map(|fault| fault.replace(" characters", " bytes").into()).collect()
+    let said = |fault: Cow<'static, str>| match fault.strip_suffix(" characters") {
+        Some(limit) => format!("{limit} bytes").into(),
+        None => fault,
+    };
+    faults.into_iter().map(said).collect()
 }
 
 fn each(faults: Faults, prefix: &str) -> Faults {
@@ -308,6 +317,14 @@ mod tests {
     fn a_name_with_dots_is_told_so_where_a_label_is_asked() {
         assert_eq!(dns_label("a.b"), ["must not contain dots"]);
         assert!(dns_label("a..b")[0].starts_with("a lowercase RFC 1123 label"));
+    }
+
+    #[test]
+    fn a_limit_is_told_in_bytes_where_the_rule_is_generated_and_the_words_stay() {
+        let long = "A".repeat(64);
+        assert_eq!(dns_label(&long)[0], "must be no more than 63 characters");
+        assert_eq!(short_name(&long)[0], "must be no more than 63 bytes");
+        assert_eq!(short_name(&long)[1], dns_label(&long)[1]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) const INGRESS_CLASS: Hooks = Hooks {
     create: |class, errors| self::class(&class.at("spec"), errors),
     update: |new, old, errors| {
         let field = "spec.controller";
-        checks::immutable(&new.at(field), &old.at(field), errors);
+        checks::immutable_text(&new.at(field), &old.at(field), errors);
         class(&new.at("spec"), errors);
     },
     ..GENERIC

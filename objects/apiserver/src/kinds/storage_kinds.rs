@@ -87,22 +87,27 @@ fn update_claim(new: &At, old: &At, errors: &mut FieldErrors) {
     if was.at("storageClassName").is_empty() {
         edit::take_from(&mut allowed, spec.value, "storageClassName");
     }
-    edit::take_from(&mut allowed, spec.value, "volumeAttributesClassName");
-    let asked = |at: &At| at.at("resources.requests.storage").value.clone();
-    let bound = old.text_of("status.phase") == "Bound";
-    if bound && let Some(requests) = edit::find(&mut allowed, "resources.requests") {
-        set(requests, "storage", asked(&spec));
+    if old.text_of("status.phase") == "Bound" {
+        edit::take_from(&mut allowed, spec.value, "volumeAttributesClassName");
+        if let Some(requests) = edit::find(&mut allowed, "resources.requests") {
+            set(requests, "storage", spec.at("resources.requests.storage").value.clone());
+        }
     }
     if allowed != *spec.value {
         let words = "spec is immutable after creation except resources.requests and \
             volumeAttributesClassName for bound claims\n";
-        return spec.forbidden(errors, words);
+        spec.forbidden(errors, words);
     }
-    let (now, before) = (asked(&spec), asked(&was));
-    if Quantity::of(&now) < Quantity::of(&before) {
-        let words = "field can not be less than status.capacity";
-        spec.at("resources.requests.storage").forbidden(errors, words);
+    let size = |at: At| Quantity::of(at.value).unwrap_or(Quantity::ZERO);
+    let asked = spec.at("resources.requests.storage");
+    // Compat: what is asked for may shrink again, down to more than there is.
+    let shrinks = size(asked) < size(was.at("resources.requests.storage"));
+    if shrinks && size(asked) <= size(old.at("status.capacity.storage")) {
+        asked.forbidden(errors, "field can not be less than status.capacity");
     }
+    // Compat: the path is without its beginning.
+    let (mode, before) = (spec.at("volumeMode"), was.at("volumeMode"));
+    checks::immutable(&new.at("volumeMode").with(mode.value), &before, errors);
 }
 
 fn default_volume(volume: &mut Value) {

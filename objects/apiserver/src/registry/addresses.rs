@@ -153,6 +153,9 @@ impl Registry {
         if !range.holds(parsed) {
             return Err(refuse("the provided network does not match the current range"));
         }
+        if let Some(why) = no_parent(service, address).filter(|_| !dry_run) {
+            return Err(refuse(&why));
+        }
         if self.claim(service, address, dry_run).await? {
             return Ok(());
         }
@@ -168,11 +171,16 @@ impl Registry {
     ) -> Result<String, Status> {
         for address in range.candidates(self.seams().entropy.next()) {
             let address = address.to_string();
+            if let Some(why) = no_parent(service, &address).filter(|_| !dry_run) {
+                let mut errors = FieldErrors::new();
+                let path = FieldPath::new("spec").child("clusterIPs");
+                errors.invalid(&path, json!([""]), format!("failed to allocate IP: {why}"));
+                return Err(self.invalid(row, service, errors));
+            }
             if self.claim(service, &address, dry_run).await? {
                 return Ok(address);
             }
         }
-        let _ = row;
         Err(Status::internal("failed to allocate a serviceIP: range is full"))
     }
 
@@ -381,6 +389,16 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+/// Why no address can be given to a service without a name: its object would name nobody.
+///
+/// Compat: the real one takes addresses before it looks at names.
+fn no_parent(service: &Value, address: &str) -> Option<String> {
+    object::text(service, "name").is_empty().then(|| {
+        let object = format!("IPAddress.networking.k8s.io {address:?}");
+        format!("{object} is invalid: spec.parentRef.name: Required value")
+    })
 }
 
 /// The node ports that are taken: a big-endian number without leading zero bytes, as Go's

@@ -39,12 +39,18 @@ impl Registry {
         target: &Target,
         options: &DeleteOptions,
     ) -> Result<Answer, Status> {
+        target.check_namespace()?;
         if target.resource.rule.is_namespace {
             return self.delete_namespace(context, target, options).await;
         }
-        let mut answer = self.delete_plain(context, target, options).await?;
-        answer.warnings.extend(warning(&target.resource, options));
-        Ok(answer)
+        self.delete_plain(context, target, options).await
+    }
+
+    /// What whoever deletes is told of a default that they may not expect, also when it is refused.
+    #[must_use]
+    pub fn said_of_delete(&self, target: &Target, options: &DeleteOptions) -> Option<&'static str> {
+        let said = options.orphan_dependents.is_some() || options.propagation.is_some();
+        target.resource.rule.delete_warning.filter(|_| !said)
     }
 
     pub(super) async fn delete_plain(
@@ -151,20 +157,15 @@ impl Registry {
                 subresource: None,
             });
         }
+        // Compat: those of an empty namespace are looked for there.
+        let nowhere = target.lacks_namespace();
+        each.iter_mut().filter(|_| nowhere).for_each(|one| one.namespace.clear());
         // Compat: one after the other, in the order of the list.
         for one in &each {
             self.delete_one(context, one, options).await?;
         }
-        let mut answer = Answer::object(answer);
-        answer.warnings.extend(warning(row, options));
-        Ok(answer)
+        Ok(Answer::object(answer))
     }
-}
-
-/// What the client is told of a default that it may not expect.
-fn warning(row: &Resource, options: &DeleteOptions) -> Option<String> {
-    let said = options.orphan_dependents.is_some() || options.propagation.is_some();
-    row.rule.delete_warning.filter(|_| !said).map(str::to_owned)
 }
 
 impl Registry {

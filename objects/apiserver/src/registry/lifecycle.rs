@@ -27,7 +27,9 @@ impl Registry {
         namespace: &str,
         name: &str,
     ) -> Result<(), Status> {
-        let Some(spaces) = self.namespaces().filter(|_| row.namespaced()) else { return Ok(()) };
+        // One that is missing altogether is left for validation to tell.
+        let in_one = row.namespaced() && !namespace.is_empty();
+        let Some(spaces) = self.namespaces().filter(|_| in_one) else { return Ok(()) };
         let ending = match self.cache(spaces).peek(None, namespace) {
             Some(space) => space.field(PHASE) == Some("Terminating"),
             None => match self.newest(spaces, "", namespace).await? {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use schema::Value;
 
 use super::row::Resource;
+use crate::status::Status;
 
 /// Who asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +43,21 @@ pub struct Target {
     pub name: String,
     /// The subresource, as `status`.
     pub subresource: Option<String>,
+}
+
+impl Target {
+    /// Whether the object would be in a namespace and none is named.
+    pub(super) fn lacks_namespace(&self) -> bool {
+        self.resource.namespaced() && self.namespace.is_empty()
+    }
+
+    /// *Errors*: 400 for an object of no namespace where it must have one.
+    pub(super) fn check_namespace(&self) -> Result<(), Status> {
+        if !self.name.is_empty() && self.lacks_namespace() {
+            return Err(Status::bad_request("Namespace parameter required."));
+        }
+        Ok(())
+    }
 }
 
 /// A request's body: decoded and normalised, with what strict decoding found.

@@ -119,6 +119,9 @@ pub struct Rule {
     pub is_namespace: bool,
     /// Whether creation takes cluster addresses and node ports.
     pub takes_addresses: bool,
+    /// An annotation that the real one's internal form has as a field, and its zero value: tables
+    /// and metadata alone, which are made from that form, are without it.
+    pub internal_annotation: Option<(&'static str, &'static str)>,
 }
 
 /// The rule of a resource that has none of its own.
@@ -144,6 +147,7 @@ pub(super) const BASE: Rule = Rule {
     scale: None,
     is_namespace: false,
     takes_addresses: false,
+    internal_annotation: None,
 };
 
 const EVENT_TTL: Option<Duration> = Some(Duration::from_secs(3600));
@@ -244,7 +248,10 @@ static RULES: &[Rule] = &[
     },
     Rule { scale: Some(Scale::LabelSelector), ..counted("apps", "replicasets") },
     Rule { scale: Some(Scale::LabelSelector), ..counted("apps", "statefulsets") },
-    counted("apps", "daemonsets"),
+    Rule {
+        internal_annotation: Some(("deprecated.daemonset.template.generation", "0")),
+        ..counted("apps", "daemonsets")
+    },
     // batch
     Rule {
         propagation: DefaultPropagation::Orphan,

@@ -73,6 +73,7 @@ impl Registry {
                 let (mut scale, said) = self.patch_value(patching, &served)?;
                 prepare::check_namespace(&target.resource, &target.namespace, &mut scale)?;
                 prepare::check_name(&target.name, &scale)?;
+                check_patched_uid(target, &scale, current)?;
                 let (object, _) = scaled(target, &scale, current)?;
                 Ok((object, said))
             })
@@ -121,6 +122,20 @@ fn scale_of(target: &Target, object: &Value, revision: Revision) -> Value {
         "spec": spec,
         "status": status,
     })
+}
+
+/// Compat: a patch that changes the uid is a conflict over the scale itself; an update is one over
+/// the object.
+fn check_patched_uid(target: &Target, scale: &Value, current: &Current) -> Result<(), Status> {
+    let (wanted, there) = (object::text(scale, "uid"), object::text(&current.value, "uid"));
+    if wanted.is_empty() || wanted == there {
+        return Ok(());
+    }
+    let row = &target.resource;
+    let kind = format!("{}/scale", row.plural());
+    let why =
+        format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {there}");
+    Err(Status::conflict(row.group(), &kind, &target.name, &why))
 }
 
 /// The object with the replicas of a scale.

@@ -166,6 +166,7 @@ impl Registry {
         input: Input,
         options: &CreateOptions,
     ) -> Result<Answer, Status> {
+        target.check_namespace()?;
         match target.subresource.as_deref() {
             None if self.is_binding(target) => {
                 self.bind(context, &self.bound_pod(target, &input)?, input, options).await
@@ -184,6 +185,7 @@ impl Registry {
         target: &Target,
         options: &GetOptions,
     ) -> Result<Answer, Status> {
+        target.check_namespace()?;
         match target.subresource.as_deref() {
             Some("scale") => self.get_scale(target, options).await,
             // Every other readable subresource is a view of the whole object.
@@ -219,6 +221,7 @@ impl Registry {
         input: Input,
         options: &UpdateOptions,
     ) -> Result<Answer, Status> {
+        target.check_namespace()?;
         match target.subresource.as_deref() {
             Some("scale") => self.put_scale(context, target, input, options).await,
             other => {
@@ -238,6 +241,7 @@ impl Registry {
         options: &PatchOptions,
     ) -> Result<Answer, Status> {
         let patching = self.read_patch(target, kind, patch, options)?;
+        target.check_namespace()?;
         match target.subresource.as_deref() {
             Some("scale") => self.patch_scale(context, target, &patching, options).await,
             other => {

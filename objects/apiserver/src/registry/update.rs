@@ -309,10 +309,7 @@ fn check_version(row: &Resource, name: &str, new: &Value, old: &Current) -> Resu
         text => match text.parse::<u64>() {
             Ok(version) if version == old.revision.0 => Ok(()),
             Ok(_) => Err(Status::modified(row.group(), row.plural(), name)),
-            Err(_) => Err(Status::unknown(format!(
-                "strconv.ParseUint: parsing {}: invalid syntax",
-                crate::status::quoted(text)
-            ))),
+            Err(_) => Err(Status::unknown(crate::cache::parsed_as_uint(text))),
         },
     }
 }

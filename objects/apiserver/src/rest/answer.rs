@@ -114,6 +114,19 @@ pub(crate) fn text(code: StatusCode, text: impl Into<String>) -> Answer {
     answer
 }
 
+/// Marks an answer that has no headers but its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bare;
+
+/// The answer to what is no request. Compat: Go's HTTP server gives it by itself, before any
+/// handler.
+pub(crate) fn of_no_request(text: &'static str) -> Answer {
+    let body = Bytes::from_static(text.as_bytes());
+    let mut answer = typed(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", body);
+    answer.extensions_mut().insert(Bare);
+    answer
+}
+
 /// The plain text of a path that does not exist.
 pub(crate) fn no_such_page() -> Answer {
     text(StatusCode::NOT_FOUND, "404 page not found\n")

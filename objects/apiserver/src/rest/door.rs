@@ -11,13 +11,14 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer};
 use super::ask::{self, Ask};
 use super::discovery::Discovery;
 use super::health::Health;
-use super::limits::{REQUEST_TIMEOUT, Seats};
+use super::limits::{REQUEST_TIMEOUT, Seats, UNREAD_BYTES_MAX, UNREAD_TIMEOUT};
 use super::metrics::{Counted, Labels, Metrics};
 use super::path::{BadEscape, Path};
 use super::{pages, verbs};
@@ -51,6 +52,19 @@ impl Door {
     /// Answers one request.
     pub(crate) async fn answer<B>(self: &Arc<Self>, request: Request<B>, shown: &Shown) -> Answer
     where
+        B: http_body::Body<Data = Bytes> + Send + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, mut body) = request.into_parts();
+        let answer = self.answer_to(Request::from_parts(head, &mut body), shown).await;
+        // An HTTP/2 stream whose request is not read to its end is reset, often before its answer
+        // has left: whoever is refused early would not learn why.
+        drain(&mut body).await;
+        answer
+    }
+
+    async fn answer_to<B>(self: &Arc<Self>, request: Request<B>, shown: &Shown) -> Answer
+    where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
@@ -66,7 +80,9 @@ impl Door {
                 answer::text(StatusCode::INTERNAL_SERVER_ERROR, text)
             }
         };
-        stamp(answer.headers_mut());
+        if answer.extensions_mut().remove::<answer::Bare>().is_none() {
+            stamp(answer.headers_mut());
+        }
         self.metrics.answered(labels, answer.status().as_u16(), began.elapsed());
         answer::compressed(answer, &accept_encoding).await
     }
@@ -90,7 +106,7 @@ impl Door {
         };
         let ask = match Ask::read(head, user) {
             Ok(ask) => ask,
-            Err(BadEscape) => return answer::text(StatusCode::BAD_REQUEST, "400 Bad Request"),
+            Err(BadEscape) => return answer::of_no_request("400 Bad Request"),
         };
         if let Err(status) = authz::authorize(&ask) {
             return answer::refusal(&status, ask.refusal_form());
@@ -156,7 +172,25 @@ fn impersonated(headers: &HeaderMap, by: &User) -> Option<User> {
     Some(User { name, uid: uid.to_owned(), groups })
 }
 
-/// What every answer has.
+/// Reads what is left of a request that was answered early: so much, and for so long.
+async fn drain<B: http_body::Body<Data = Bytes> + Unpin>(body: &mut B) {
+    if body.is_end_stream() {
+        return;
+    }
+    let rest = async {
+        let mut left = UNREAD_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // What is not there by then is not waited for.
+    drop(tokio::time::timeout(UNREAD_TIMEOUT, rest).await);
+}
+
+/// What every answer to a request has.
 fn stamp(headers: &mut HeaderMap) {
     let audit_id = audit_id();
     let name = HeaderName::from_static("audit-id");

@@ -22,6 +22,10 @@ pub(crate) const HEAD_BYTES_MAX: u32 = 1024 * 1024;
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
+/// What is read, in bytes, and for how long, of a request that was answered before its end.
+pub(crate) const UNREAD_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
+pub(crate) const UNREAD_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The seats of requests under way.
 #[derive(Debug)]
 pub(crate) struct Seats {

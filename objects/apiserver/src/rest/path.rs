@@ -11,8 +11,10 @@ pub(crate) struct ResourcePath {
     /// Empty for the core group.
     pub(crate) group: String,
     pub(crate) version: String,
-    /// Empty when the path names none.
+    /// Empty when the path names none, and when it names the empty one.
     pub(crate) namespace: String,
+    /// Whether the path has a place for a namespace, though it may be empty.
+    pub(crate) in_namespace: bool,
     /// The plural; empty when the path ends before it.
     pub(crate) resource: String,
     pub(crate) name: Option<String>,
@@ -71,6 +73,7 @@ impl ResourcePath {
         let segments = match segments {
             ["namespaces", namespace, rest @ ..] if !of_namespaces => {
                 self.namespace = (*namespace).to_owned();
+                self.in_namespace = true;
                 rest
             }
             other => other,
@@ -157,6 +160,17 @@ mod tests {
         for (raw, wanted) in table {
             assert_eq!(shown(raw), wanted, "{raw}");
         }
+    }
+
+    #[test]
+    fn an_empty_namespace_is_told_from_none() {
+        let in_namespace = |raw: &str| match Path::parse(raw) {
+            Ok(Path::Resource(path)) => (path.in_namespace, path.namespace),
+            other => panic!("{raw}: {other:?}"),
+        };
+        assert_eq!(in_namespace("/api/v1/namespaces//configmaps/a"), (true, String::new()));
+        assert_eq!(in_namespace("/api/v1/configmaps"), (false, String::new()));
+        assert_eq!(in_namespace("/api/v1/namespaces/a"), (false, String::new()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Objects in the shape that was asked for: as they are, as a table, as metadata alone.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::StatusCode;
 use schema::Value;
@@ -16,6 +18,8 @@ use crate::tables::{self, Headers, IncludeObject, Printer};
 #[derive(Debug, Clone)]
 pub(crate) struct Shaper {
     facts: &'static ResourceFacts,
+    /// See [`crate::registry::Rule::internal_annotation`].
+    internal_annotation: Option<&'static str>,
     include: IncludeObject,
 }
 
@@ -24,7 +28,8 @@ impl Shaper {
     pub(crate) fn new(asked: &Asked<'_>) -> Result<Self, Status> {
         let include = asked.ask.query.first("includeObject").unwrap_or_default();
         let include = IncludeObject::parse(include).map_err(Status::bad_request)?;
-        Ok(Shaper { facts: asked.resource().facts, include })
+        let internal_annotation = asked.resource().rule.internal_annotation.map(|(name, _)| name);
+        Ok(Shaper { facts: asked.resource().facts, internal_annotation, include })
     }
 
     /// The answer of one object, or of the list that a deletion of a collection answers.
@@ -52,6 +57,10 @@ impl Shaper {
         form: Form,
         headers: Headers,
     ) -> Result<Value, Status> {
+        if form.shape == Shape::Object || form.shape == Shape::Discovery {
+            return Ok(value.clone());
+        }
+        let value = &*self.internal(value);
         match form.shape {
             Shape::Object | Shape::Discovery => Ok(value.clone()),
             Shape::Table(version) => {
@@ -72,13 +81,20 @@ impl Shaper {
         metadata: &Value,
         form: Form,
     ) -> Result<Value, Status> {
+        let internal = |items| -> Vec<Cow<'a, Value>> {
+            Iterator::map(items, |item| self.internal(item)).collect()
+        };
         match form.shape {
             Shape::Table(version) => {
                 let printer = tables::printer(self.facts.group, self.facts.kind);
+                let items = internal(items);
+                let items = items.iter().map(|item| &**item);
                 Ok(self.table(printer, items, metadata, version, Headers::Shown))
             }
             Shape::Metadata(_) => Err(self.wrong("PartialObjectMetadata", "a list", "List")),
             Shape::MetadataList(version) => {
+                let items = internal(items);
+                let items = items.iter().map(|item| &**item);
                 Ok(versioned(tables::partial_object_list(items, metadata), version))
             }
             Shape::Object | Shape::Discovery => Ok(json!({
@@ -88,6 +104,25 @@ impl Shaper {
                 "items": items.cloned().collect::<Vec<_>>(),
             })),
         }
+    }
+
+    /// An object without what its internal form has elsewhere.
+    fn internal<'a>(&self, object: &'a Value) -> Cow<'a, Value> {
+        let found = |name: &&str| object.pointer("/metadata/annotations").map(|it| it.get(*name));
+        let Some(name) = self.internal_annotation.filter(|name| found(name).flatten().is_some())
+        else {
+            return Cow::Borrowed(object);
+        };
+        let mut object = object.clone();
+        if let Some(metadata) = object["metadata"].as_object_mut()
+            && let Some(annotations) = metadata["annotations"].as_object_mut()
+        {
+            annotations.remove(name);
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
+        Cow::Owned(object)
     }
 
     /// A table without rows, for a bookmark.

@@ -104,8 +104,8 @@ impl<'a> Named<'a> {
     fn find(door: &Door, path: &'a ResourcePath) -> Result<Self, Status> {
         let facts = door.registry.schema().resource(&path.group, &path.version, &path.resource);
         let facts = facts.ok_or_else(Status::no_such_path)?;
-        let has_namespace = !path.namespace.is_empty();
-        let shape = (facts.namespaced, has_namespace, &path.name);
+        // Compat: an empty namespace is one too here; later it turns out to be missing.
+        let shape = (facts.namespaced, path.in_namespace, &path.name);
         let fits = !matches!(shape, (false, true, _) | (true, false, Some(_)));
         let subresource = match path.subresource.as_deref() {
             None => true,
@@ -143,7 +143,7 @@ impl<'a> Named<'a> {
             }
         };
         // Compat: all namespaces at once can be read, not written.
-        let everywhere = self.facts.namespaced && self.path.namespace.is_empty();
+        let everywhere = self.facts.namespaced && !self.path.in_namespace;
         let reads = matches!(verb, Verb::List | Verb::Watch);
         if has(verb) && (reads || !everywhere) {
             Ok(verb)
@@ -332,13 +332,15 @@ impl Asked<'_> {
             }
             Verb::Delete => {
                 let options = self.delete_options(body).await?;
-                self.one(registry.delete(context, target, &options).await?, form)
+                let said = self.said_of_delete(&options);
+                self.written(registry.delete(context, target, &options).await, &said, form)
             }
             Verb::DeleteCollection => {
                 let list = ListOptions::from_query(pairs)?;
                 let options = self.delete_options(body).await?;
-                let gone = registry.delete_collection(context, target, &options, &list).await?;
-                self.one(gone, form)
+                let said = self.said_of_delete(&options);
+                let gone = registry.delete_collection(context, target, &options, &list).await;
+                self.written(gone, &said, form)
             }
         }
     }
@@ -381,22 +383,26 @@ impl Asked<'_> {
         })
     }
 
-    /// What became of a write. What was found in its body is told of when it is refused, too.
+    /// What is to be told of a deletion's options.
+    fn said_of_delete(&self, options: &DeleteOptions) -> Vec<String> {
+        let said = self.door.registry.said_of_delete(&self.target, options);
+        said.into_iter().map(str::to_owned).collect()
+    }
+
+    /// What became of a write. What is to be told of the request is so when it is refused, too.
     fn written(
         &self,
         outcome: Result<registry::Answer, Status>,
         said: &[String],
         form: Form,
     ) -> Result<Answer, Status> {
-        match outcome {
-            Ok(answered) => self.one(answered, form),
-            Err(status) if said.is_empty() => Err(status),
-            Err(status) => {
-                let mut answer = answer::refusal(&status, form);
-                warn(&mut answer, said);
-                Ok(answer)
-            }
-        }
+        let mut answer = match outcome {
+            Ok(answered) => self.one(answered, form)?,
+            Err(status) if said.is_empty() => return Err(status),
+            Err(status) => answer::refusal(&status, form),
+        };
+        warn(&mut answer, said);
+        Ok(answer)
     }
 
     /// One object, or a report.

@@ -190,7 +190,11 @@ impl Writer {
             // Compat: a bookmark is an empty object of its kind, with what Go writes even then.
             let typed = normalize(Schema::builtin(), self.resource.type_id, object);
             object = typed.map_err(|error| Status::internal(error.message))?;
-            // Compat: it is made from the internal object, whose count of replicas is never unset.
+            // Compat: it is made from the internal object: its annotations that are fields there
+            // are told of, and its count of replicas is never unset.
+            if let Some((name, zero)) = self.resource.rule.internal_annotation {
+                object["metadata"]["annotations"][name] = zero.into();
+            }
             if facts.group == "apps" && facts.subresource("scale").is_some() {
                 object["spec"]["replicas"] = 0.into();
             }

@@ -16,10 +16,12 @@ pub fn partial_object_list<'a>(
     objects: impl IntoIterator<Item = &'a Value>,
     list_metadata: &Value,
 ) -> Value {
+    let items: Vec<Value> = objects.into_iter().map(partial_object).collect();
     json!({
         "kind": "PartialObjectMetadataList",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": list_metadata,
-        "items": objects.into_iter().map(partial_object).collect::<Vec<_>>(),
+        // Compat: Go's empty list, which no one filled.
+        "items": if items.is_empty() { Value::Null } else { items.into() },
     })
 }
