@@ -68,8 +68,8 @@ impl Suites {
         bad.push(bad_input::preparation());
         let lives: Vec<Scenario> = kinds::all()?.iter().map(crate::diff::lifecycle::of).collect();
         let sections = script::read()?;
-        let lines = sections.iter().flat_map(|section| &section.lines);
-        let mut words: Vec<String> = lines.flat_map(|line| named(line)).collect();
+        let lines = sections.iter().flat_map(|section| section.lines());
+        let mut words: Vec<String> = lines.flat_map(|line| named(&line.words)).collect();
         let files = sections.iter().flat_map(|section| &section.files);
         words.extend(files.flat_map(|(_, text)| kinds_in(text)));
         Ok(Self {

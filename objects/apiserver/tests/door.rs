@@ -16,6 +16,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -335,30 +336,61 @@ async fn http2_carries_many_requests_at_once() {
     assert!(codes.iter().all(|code| *code == 200), "{codes:?}");
 }
 
-#[tokio::test]
-async fn whoever_is_refused_over_http2_learns_why_though_its_body_was_not_read() {
-    let server = Started::new(|_| {}).await;
-    let stream = TokioIo::new(server.connect(b"h2").await);
-    let (sender, connection) =
-        http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
-    tokio::spawn(connection);
-    let ask = |_| {
-        let mut sender = sender.clone();
-        async move {
-            let request = http::Request::post("https://localhost/api/v1/configmaps")
-                .header("authorization", "Bearer secret")
-                .body(Full::new(Bytes::from(vec![b'x'; 300_000])))
-                .expect("a request");
-            sender.ready().await.expect("open");
-            let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
-            let code = answer.status().as_u16();
-            let body = answer.into_body().collect().await.map_err(|error| error.to_string())?;
-            Ok::<_, String>((code, body.to_bytes().is_empty()))
+/// A frame of HTTP/2: its type, its flags, stream 1 or that of the connection, its payload.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).expect("short frames").to_be_bytes();
+    [&[0, length[0], length[1], kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// The types and flags of the frames on stream 1, until one ends it.
+async fn frames_of_stream(stream: &mut TlsStream<TcpStream>) -> Vec<(u8, u8)> {
+    const RESET: u8 = 3;
+    const END: u8 = 1;
+    let mut frames = Vec::new();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.expect("a frame");
+        let mut payload = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+        stream.read_exact(&mut payload).await.expect("its payload");
+        if head[8] == 1 {
+            frames.push((head[3], head[4]));
         }
+        if head[8] == 1 && (head[3] == RESET || (head[3] == 0 && head[4] & END != 0)) {
+            return frames;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_early_refusal_over_http2_waits_for_the_body_instead_of_resetting_the_stream() {
+    let server = Started::new(|_| {}).await;
+    let mut stream = server.connect(b"h2").await;
+    let literal = |name: &str, value: &str| {
+        let length = |text: &str| u8::try_from(text.len()).expect("short texts");
+        [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
     };
-    let answers = futures::future::join_all((0..40).map(ask)).await;
-    let refused = |answer: &&Result<_, _>| **answer != Ok((405, false));
-    assert_eq!(answers.iter().find(refused), None);
+    let headers = [
+        literal(":method", "POST"),
+        literal(":scheme", "https"),
+        literal(":authority", "localhost"),
+        literal(":path", "/api/v1/configmaps"),
+        literal("authorization", "Bearer secret"),
+    ]
+    .concat();
+    let opening = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(4, 0, 0, &[]),
+        // The end of the headers, not of the stream.
+        frame(1, 4, 1, &headers),
+    ];
+    stream.write_all(&opening.concat()).await.expect("sent");
+    let moment = Duration::from_millis(200);
+    let early = tokio::time::timeout(moment, frames_of_stream(&mut stream)).await;
+    assert!(early.is_err(), "answered and over before the body: {early:?}");
+    stream.write_all(&frame(0, 1, 1, b"{}")).await.expect("sent");
+    let frames = tokio::time::timeout(PATIENCE, frames_of_stream(&mut stream)).await;
+    let kinds: Vec<u8> = frames.expect("answered").iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, [1, 0], "the headers and the body of the refusal, and no reset");
 }
 
 #[tokio::test]

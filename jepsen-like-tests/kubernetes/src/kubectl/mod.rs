@@ -7,6 +7,7 @@
 
 pub mod script;
 mod text;
+mod watching;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,7 +18,8 @@ use tokio::process::Command;
 
 use crate::diff::report::glob;
 use crate::sides::Side;
-use script::Section;
+use script::{Line, Section, Step};
+use watching::{Seen, Watching};
 
 /// How long a line may take.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -69,28 +71,55 @@ pub async fn run(
     outcome: &mut Outcome,
 ) -> Result<()> {
     let folders = [prepare(theirs, section)?, prepare(ours, section)?];
-    for line in &section.lines {
-        let started = std::time::Instant::now();
-        let (a, b) = tokio::join!(
-            run_line(kubectl, theirs, &folders[0], line),
-            run_line(kubectl, ours, &folders[1], line),
-        );
-        let (a, b) = (a?, b?);
-        let command = line.join(" ");
-        if started.elapsed() > SLOW {
-            println!("{} s: kubectl {command}", started.elapsed().as_secs());
-        }
-        if a == b {
-            outcome.passed += 1;
-        } else if ACCEPTED.iter().any(|(pattern, _)| glob(pattern, &command)) {
-            outcome.accepted += 1;
-        } else {
-            outcome.failed += 1;
-            outcome.text +=
-                &format!("[{}] kubectl {command}\n{}", section.name, difference(&a, &b));
+    let mut watches: Vec<Watching> = Vec::new();
+    for step in &section.steps {
+        match step {
+            Step::Run(line) => {
+                let started = std::time::Instant::now();
+                let (a, b) = tokio::join!(
+                    run_line(kubectl, theirs, &folders[0], line),
+                    run_line(kubectl, ours, &folders[1], line),
+                );
+                if started.elapsed() > SLOW {
+                    println!("{} s: kubectl {}", started.elapsed().as_secs(), line.shown());
+                }
+                outcome.compare(section, line, &a?, &b?);
+            }
+            Step::Watch(line) => {
+                let commands = [
+                    command(kubectl, theirs, &folders[0], line),
+                    command(kubectl, ours, &folders[1], line),
+                ];
+                let number = watches.len();
+                watches.push(Watching::start(line, commands, &folders, number).await?);
+            }
+            Step::End => {
+                watching::settle(&watches).await;
+                for watch in watches.drain(..) {
+                    let line = watch.line.clone();
+                    let [a, b] = watch.end().await?;
+                    let (a, b) = (printed(theirs, &line, a), printed(ours, &line, b));
+                    outcome.compare(section, &line, &a, &b);
+                }
+            }
         }
     }
     Ok(())
+}
+
+impl Outcome {
+    fn compare(&mut self, section: &Section, line: &Line, theirs: &Printed, ours: &Printed) {
+        let command = line.shown();
+        if theirs == ours {
+            self.passed += 1;
+        } else if ACCEPTED.iter().any(|(pattern, _)| glob(pattern, &command)) {
+            self.accepted += 1;
+        } else {
+            self.failed += 1;
+            let differs = difference(theirs, ours);
+            self.text += &format!("[{}] kubectl {command}\n{differs}", section.name);
+        }
+    }
 }
 
 /// Writes a section's files where the side's lines run.
@@ -103,25 +132,34 @@ fn prepare(side: &Side, section: &Section) -> Result<PathBuf> {
     Ok(folder)
 }
 
-async fn run_line(kubectl: &Path, side: &Side, folder: &Path, line: &[String]) -> Result<Printed> {
+/// A line on one side, ready to be started.
+fn command(kubectl: &Path, side: &Side, folder: &Path, line: &Line) -> Command {
     let mut command = Command::new(kubectl);
-    command.args(line).current_dir(folder).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command.args(&line.words).current_dir(folder).env_clear().kill_on_drop(true);
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("HOME", folder).env("KUBECONFIG", &side.kubeconfig);
+    command.env("HOME", folder).env("TMPDIR", folder).env("KUBECONFIG", &side.kubeconfig);
+    command.envs(line.variables.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+async fn run_line(kubectl: &Path, side: &Side, folder: &Path, line: &Line) -> Result<Printed> {
+    let mut command = command(kubectl, side, folder, line);
+    command.stdin(Stdio::null());
     let Ok(output) = tokio::time::timeout(PATIENCE, command.output()).await else {
         let stderr = vec![format!("did not end in {} s", PATIENCE.as_secs())];
         return Ok(Printed { code: None, stdout: Vec::new(), stderr });
     };
     let output = output.with_context(|| format!("starting {}", kubectl.display()))?;
-    let text = |bytes: &[u8]| {
-        let explains = line.first().is_some_and(|word| word == "explain");
-        text::comparable(&String::from_utf8_lossy(bytes), side.port, explains)
-    };
-    Ok(Printed {
-        code: output.status.code(),
-        stdout: text(&output.stdout),
-        stderr: text(&output.stderr),
-    })
+    let (stdout, stderr) = (output.stdout, output.stderr);
+    Ok(printed(side, line, Seen { code: output.status.code(), stdout, stderr }))
+}
+
+/// What a line printed, comparable.
+fn printed(side: &Side, line: &Line, seen: Seen) -> Printed {
+    let explains = line.words.first().is_some_and(|word| word == "explain");
+    let text =
+        |bytes: &[u8]| text::comparable(&String::from_utf8_lossy(bytes), side.port, explains);
+    Printed { code: seen.code, stdout: text(&seen.stdout), stderr: text(&seen.stderr) }
 }
 
 fn difference(theirs: &Printed, ours: &Printed) -> String {

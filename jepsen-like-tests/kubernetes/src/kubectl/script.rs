@@ -13,8 +13,59 @@ pub struct Section {
     pub controllers: bool,
     /// Files that its lines name, with their text.
     pub files: Vec<(String, String)>,
-    /// The command lines, as words.
-    pub lines: Vec<Vec<String>>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One line of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A command line that ends by itself.
+    Run(Line),
+    /// One that goes on beside those that follow.
+    Watch(Line),
+    /// Those that go on are ended.
+    End,
+}
+
+/// A command line, without `kubectl`.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Variables of its environment.
+    pub variables: Vec<(String, String)>,
+    /// Its words.
+    pub words: Vec<String>,
+}
+
+impl Section {
+    /// Its command lines.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Run(line) | Step::Watch(line) => Some(line),
+            Step::End => None,
+        })
+    }
+}
+
+impl Line {
+    fn read(text: &str) -> Self {
+        let mut line = Self { variables: Vec::new(), words: words(text) };
+        while let Some((name, value)) = line.words.first().and_then(|word| word.split_once('='))
+            && !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        {
+            line.variables.push((name.to_owned(), value.to_owned()));
+            line.words.remove(0);
+        }
+        line
+    }
+
+    /// The line as it is shown.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let variables = self.variables.iter().map(|(name, value)| format!("{name}={value:?} "));
+        variables.collect::<String>() + &self.words.join(" ")
+    }
 }
 
 /// The script of this crate.
@@ -46,7 +97,11 @@ fn parse(text: &str) -> Result<Vec<Section>> {
             let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "end").collect();
             section.files.push((name.to_owned(), text.join("\n") + "\n"));
         } else if let Some(command) = line.strip_prefix("$ ") {
-            section.lines.push(words(command));
+            section.steps.push(Step::Run(Line::read(command)));
+        } else if let Some(command) = line.strip_prefix("& ") {
+            section.steps.push(Step::Watch(Line::read(command)));
+        } else if line == "end watches" {
+            section.steps.push(Step::End);
         } else {
             bail!("neither a section, a file nor a command: {line}");
         }
@@ -71,17 +126,35 @@ fn words(line: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::{Line, Step};
+
     #[test]
     fn the_script_is_read_and_long_enough() {
         let sections = super::read().expect("the file is part of this crate");
-        let lines: usize = sections.iter().map(|section| section.lines.len()).sum();
+        let lines: usize = sections.iter().map(|section| section.lines().count()).sum();
         assert!(lines >= 120, "{lines}");
+    }
+
+    #[test]
+    fn every_watch_is_ended_in_its_section() {
+        for section in super::read().expect("the file is part of this crate") {
+            let last = section.steps.iter().rfind(|step| !matches!(step, Step::Run(_)));
+            assert!(!matches!(last, Some(Step::Watch(_))), "{}", section.name);
+        }
     }
 
     #[test]
     fn quotes_hold_words_together() {
         assert_eq!(super::words("get -l \"a in (b)\" x"), ["get", "-l", "a in (b)", "x"]);
         assert_eq!(super::words("patch -p {\"a\":1}"), ["patch", "-p", "{\"a\":1}"]);
+    }
+
+    #[test]
+    fn variables_stand_before_the_words() {
+        let line = Line::read("\"EDITOR=sh change.sh\" edit cm a -l x=y");
+        assert_eq!(line.variables, [("EDITOR".to_owned(), "sh change.sh".to_owned())]);
+        assert_eq!(line.words, ["edit", "cm", "a", "-l", "x=y"]);
+        assert_eq!(line.shown(), "EDITOR=\"sh change.sh\" edit cm a -l x=y");
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn word(word: &str) -> String {
         return word.replace(bare, "<age>");
     }
     let masked = mask_text(word);
-    let folders = ["/LIVE-", "/MERGED-"].iter().find_map(|folder| {
+    let folders = ["/LIVE-", "/MERGED-", "/kubectl-edit-"].iter().find_map(|folder| {
         let (before, after) = masked.split_once(folder)?;
         let after = after.trim_start_matches(|next: char| next.is_ascii_digit());
         let before = before.rfind(['"', '\'']).map_or("", |at| &before[..=at]);
