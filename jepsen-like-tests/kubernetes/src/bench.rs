@@ -204,13 +204,16 @@ async fn watchers(client: &Client, watchers: usize) -> Result<Duration> {
     pause::until("every watcher has seen every write", Duration::from_secs(60), all).await
 }
 
+/// Fewer than a node takes (110), so that all fit.
+const PODS_PER_NODE: usize = 100;
+
 async fn deployment(
     programs: &Programs,
     side: &mut Side,
     keepers: Keepers,
     replicas: usize,
 ) -> Result<Duration> {
-    start_keepers(side, programs, keepers)?;
+    start_keepers(side, programs, keepers, replicas / PODS_PER_NODE + 1)?;
     let patience = Duration::from_secs(300);
     // A first one, so that caches are warm and nodes are there.
     let warm = Deployment::new(&side.client, "warm", patience);

@@ -74,21 +74,30 @@ pub const CELLS: &[Cell] = &[
     },
 ];
 
-/// Starts the keepers of a side.
-pub fn start_keepers(side: &mut Side, programs: &Programs, keepers: Keepers) -> Result<()> {
+/// Starts the keepers of a side, with that many simulated nodes.
+pub fn start_keepers(
+    side: &mut Side,
+    programs: &Programs,
+    keepers: Keepers,
+    nodes: usize,
+) -> Result<()> {
+    let nodes = format!("--sim-nodes={nodes}");
     match keepers {
-        Keepers::Ours => side.start_our_controllers(programs, &[]),
+        Keepers::Ours => side.start_our_controllers(programs, &[&nodes]),
         Keepers::Real => {
             side.start_real_controllers(programs)?;
-            side.start_our_controllers(programs, &["--controllers=simulated-nodes"])
+            side.start_our_controllers(programs, &["--controllers=simulated-nodes", &nodes])
         }
     }
 }
 
+/// Simulated nodes of a cell.
+const NODES: usize = 3;
+
 /// Runs one cell; gives what each step took.
 pub async fn run(programs: &Programs, folder: &Path, cell: &Cell) -> Result<String> {
     let mut side = Side::start(programs, folder, "cell", cell.api, cell.store, &[]).await?;
-    start_keepers(&mut side, programs, cell.keepers)?;
+    start_keepers(&mut side, programs, cell.keepers, NODES)?;
     let walked = walk(programs, &side).await;
     walked.with_context(|| side.logs())
 }
