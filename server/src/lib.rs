@@ -11,6 +11,7 @@ pub mod limits;
 pub mod version;
 
 mod auth;
+mod coordination;
 mod doors;
 mod errors;
 mod header;

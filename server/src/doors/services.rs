@@ -50,8 +50,9 @@ impl Services {
             maintenance: MaintenanceServer::new(MaintenanceDoor(member()))
                 .max_decoding_message_size(bytes_max),
             auth: AuthServer::new(AuthDoor(member())).max_decoding_message_size(bytes_max),
-            lock: LockServer::new(LockDoor).max_decoding_message_size(bytes_max),
-            election: ElectionServer::new(ElectionDoor).max_decoding_message_size(bytes_max),
+            lock: LockServer::new(LockDoor(member())).max_decoding_message_size(bytes_max),
+            election: ElectionServer::new(ElectionDoor(member()))
+                .max_decoding_message_size(bytes_max),
             health: HealthServer::new(health).max_decoding_message_size(bytes_max),
         }
     }

@@ -5,21 +5,24 @@
 
 mod auth;
 mod cluster;
+mod election;
 mod kv;
 mod lease;
+mod lock;
 mod maintenance;
 pub(crate) mod methods;
 mod range_stream;
-mod unserved;
+mod waiting;
 mod watch;
 
 pub(crate) use auth::AuthDoor;
 pub(crate) use cluster::ClusterDoor;
+pub(crate) use election::ElectionDoor;
 pub(crate) use kv::KvDoor;
 pub(crate) use lease::LeaseDoor;
+pub(crate) use lock::LockDoor;
 pub(crate) use maintenance::MaintenanceDoor;
 pub use methods::etcd_page;
-pub(crate) use unserved::{ElectionDoor, LockDoor};
 pub(crate) use watch::WatchDoor;
 
 /// The refusal of an RPC that is not there yet.

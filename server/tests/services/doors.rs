@@ -23,8 +23,6 @@ async fn unserved_rpcs_answer_unimplemented() {
         "/etcdserverpb.Cluster/MemberAdd",
         "/etcdserverpb.Maintenance/Downgrade",
         "/etcdserverpb.Maintenance/Snapshot",
-        "/v3lockpb.Lock/Lock",
-        "/v3electionpb.Election/Campaign",
         "/etcdserverpb.KV/Bogus",
         "/bogus.Service/Call",
     ] {

@@ -1,5 +1,6 @@
 //! The services and pages of a member, as any client of its port sees them.
 
+mod coordination;
 mod doors;
 mod kv;
 mod lease;

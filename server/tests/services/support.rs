@@ -18,6 +18,8 @@ use services::etcdserverpb::kv_client::KvClient;
 use services::etcdserverpb::lease_client::LeaseClient;
 use services::etcdserverpb::maintenance_client::MaintenanceClient;
 use services::etcdserverpb::watch_client::WatchClient;
+use services::v3electionpb::election_client::ElectionClient;
+use services::v3lockpb::lock_client::LockClient;
 use store::engine::MemoryEngines;
 use tonic::transport::Channel;
 
@@ -46,6 +48,14 @@ impl Node {
 
     pub(crate) fn maintenance(&self) -> MaintenanceClient<Channel> {
         MaintenanceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn lock(&self) -> LockClient<Channel> {
+        LockClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn election(&self) -> ElectionClient<Channel> {
+        ElectionClient::new(self.channel.clone())
     }
 
     pub(crate) fn cluster(&self) -> ClusterClient<Channel> {
