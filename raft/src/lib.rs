@@ -36,6 +36,7 @@ mod network;
 mod parts;
 mod peer;
 mod read_index;
+mod restore;
 mod retention;
 mod runtime;
 mod snapshot;
@@ -57,6 +58,7 @@ pub use memory_network::MemoryNetwork;
 pub use metrics::RaftMetrics;
 pub use parts::{Parts, Publisher, RuntimeChoice};
 pub use peer::{Answer, Answers, Lane, LeaderCalls, PeerAddress, PeerHandler, Transport};
+pub use restore::{RestorePlan, Restored, bind_restored, restored};
 
 /// openraft over this system's types and state machine.
 pub(crate) type Raft = openraft::Raft<types::TypeConfig, machine::Machine>;

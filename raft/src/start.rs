@@ -379,7 +379,7 @@ async fn ask_peers(
 }
 
 /// Sixteen bytes that no other data directory has.
-fn new_mark(seed: u64, member_id: MemberId) -> DataMark {
+pub(crate) fn new_mark(seed: u64, member_id: MemberId) -> DataMark {
     use sha1::{Digest as _, Sha1};
     let mut hash = Sha1::new();
     hash.update(b"data mark");

@@ -23,6 +23,7 @@ mod publish;
 mod quota;
 mod random;
 mod rpc;
+mod snapshot;
 mod tasks;
 
 pub use doors::{ClientService, Reserved, client_service, reserve, serve_clients, serve_metrics};

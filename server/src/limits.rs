@@ -39,6 +39,12 @@ pub const HTTP2_FRAME_BYTES_MAX: u32 = 64 * 1024;
 pub const HTTP2_PENDING_RESETS_MAX: usize = 1024;
 /// Ranges without a limit that are read at a time; further ones wait. Each holds its whole answer.
 pub const LARGE_RANGES_MAX: usize = 8;
+/// Snapshots made and sent at a time; further ones wait. Each takes the room of the state on disk.
+pub const SNAPSHOTS_MAX: usize = 4;
+/// One piece of a snapshot. *Source*: etcd.
+pub const SNAPSHOT_CHUNK_BYTES: u64 = 32 * 1024;
+/// Pieces that wait for the client; when full, reading of the file stops.
+pub const SNAPSHOT_CHUNKS_QUEUED_MAX: usize = 16;
 /// Largest header list accepted.
 pub const HTTP2_HEADER_BYTES_MAX: u32 = 16 * 1024;
 

@@ -32,6 +32,7 @@ use crate::metrics::calls::Calls;
 use crate::publish::Publishing;
 use crate::quota::cost_bytes;
 use crate::random::Numbers;
+use crate::snapshot::Snapshots;
 
 /// The ids in every answer's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,7 @@ pub struct Member {
     metrics: Metrics,
     traffic: Arc<Traffic>,
     large_ranges: Semaphore,
+    pub(crate) snapshots: Snapshots,
     stop: channel::Sender<bool>,
     /// True while there has been no leader for several election timeouts.
     pub(crate) leaderless: channel::Sender<bool>,
@@ -96,7 +98,7 @@ impl Member {
         let raft_parts = raft::Parts {
             engines: parts.engines,
             log_files: parts.log_files,
-            snapshot_dir: parts.snapshot_dir,
+            snapshot_dir: parts.snapshot_dir.clone(),
             transport: parts.transport,
             publisher: Arc::clone(&publishing) as Arc<dyn raft::Publisher>,
             runtime: parts.runtime,
@@ -110,6 +112,7 @@ impl Member {
             metrics: Metrics::new(),
             traffic: Arc::default(),
             large_ranges: Semaphore::new(LARGE_RANGES_MAX),
+            snapshots: Snapshots::new(parts.snapshot_dir),
             numbers: Numbers::new(parts.seed),
             clock: parts.clock,
             stop: channel::Sender::new(false),

@@ -19,6 +19,7 @@ use crate::auth::{Asker, AuthState, Call, permit};
 use crate::engine::{Checkpoint, EngineSizes};
 use crate::error::StorageError;
 use crate::event::{EventLimits, RevisionEvents};
+use crate::export::{self, ExportedHead, VisitChange};
 use crate::hash::{self, HashKv};
 use crate::history;
 use crate::leases::LeaseInfo;
@@ -170,9 +171,25 @@ impl Reader {
         })
     }
 
-    /// A checksum of all that this member stores: for tests; members may differ.
-    pub fn hash(&self) -> Result<u32, StorageError> {
-        hash::hash_backend(&*self.root().engine)
+    /// A checksum of all that is replicated: equal on members with the same last entry.
+    ///
+    /// *Errors*: those of [`Reader::hash_kv`]. Reads everything: not for an async thread.
+    pub fn hash(&self) -> Result<u32, ReadError> {
+        self.at_one_root(|view| {
+            view.looks_back_to(view.root.compacted);
+            Ok(hash::hash_state(view.root)?)
+        })
+    }
+
+    /// Visits every kept change in the order of names, then tells all else, of one moment, whatever
+    /// is written meanwhile. Reads everything: not for an async thread.
+    ///
+    /// *Errors*: the visitor's, and storage.
+    pub fn export<E: From<StorageError>>(
+        &self,
+        visit: VisitChange<'_, E>,
+    ) -> Result<ExportedHead, E> {
+        export::export(&self.published, visit)
     }
 
     /// A lease; `None` when it does not exist.

@@ -17,6 +17,7 @@ use super::not_yet;
 use crate::auth::Caller;
 use crate::errors::{ServeError, status};
 use crate::member::Member;
+use crate::snapshot;
 use crate::version::{ETCD_VERSION, STORAGE_VERSION};
 
 /// The Maintenance service of one member.
@@ -89,7 +90,7 @@ impl Maintenance for MaintenanceDoor {
         request: Request<pb::SnapshotRequest>,
     ) -> Result<Answer<Snapshots>, Status> {
         self.0.authorize(&Caller::of(&request), Call::Administration).await?;
-        not_yet("Snapshot")
+        Ok(Answer::new(Box::pin(snapshot::stream(&self.0).await?)))
     }
 
     async fn move_leader(
