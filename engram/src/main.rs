@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         "apiserver" => apiserver_command::run(words),
         "controllers" => controllers_command::run(words, controllers_command::CalledAs::Engram),
         "ctl" => cluster_tools::ctl::run(words),
-        "util" => cluster_tools::util::run(words, wiring::open_state),
+        "util" => cluster_tools::util::run(words, wiring::STATES),
         "bench" => cluster_tools::bench::run(words),
         "version" | "--version" | "-V" => help::print_version(),
         "help" | "--help" | "-h" => help::print(),

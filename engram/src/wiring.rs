@@ -13,7 +13,7 @@ use server::clock::SystemClock;
 use server::config::{Endpoint, ServerConfig};
 use server::{Member, MemberParts, Reserved};
 use store::StorageError;
-use store::engine::Engine;
+use store::engine::{Engine, Engines as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -45,8 +45,16 @@ const CONSENSUS_ENDED: &str = "consensus ended by itself: its log or state faile
 /// How long reads that are under way in the blocking pool may hold the end up.
 const LAST_READS: Duration = Duration::from_millis(100);
 
+/// How tools open a stopped member's state.
+pub(crate) const STATES: cluster_tools::util::States =
+    cluster_tools::util::States { read: open_state, write: write_state };
+
+fn write_state(directory: &Path) -> Result<Arc<dyn Engine>, StorageError> {
+    store_rocks::RocksEngines::new(directory, store_rocks::RocksOptions::default()).open_current()
+}
+
 /// Opens a stopped member's state for reading alone, from its state directory.
-pub(crate) fn open_state(directory: &Path) -> Result<Arc<dyn Engine>, StorageError> {
+fn open_state(directory: &Path) -> Result<Arc<dyn Engine>, StorageError> {
     store_rocks::RocksEngines::new(directory, store_rocks::RocksOptions::default()).open_read_only()
 }
 

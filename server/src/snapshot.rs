@@ -126,8 +126,12 @@ fn contents(head: ExportedHead, members: Vec<StoredMember>) -> Contents {
         cluster_version: CLUSTER_VERSION.to_owned(),
         leases: leases.collect(),
         alarms: head.alarms,
+        auth_enabled: head.auth.enabled(),
+        auth_revision: head.auth.revision(),
+        users: head.auth.users().cloned().collect(),
+        roles: head.auth.roles().cloned().collect(),
         members,
-        ..Contents::default()
+        removed_members: Vec::new(),
     }
 }
 

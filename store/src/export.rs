@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use proto::etcdserverpb::AlarmMember;
 use proto::log::MemberAttributes;
 
+use crate::auth::AuthState;
 use crate::engine::{Direction, Space};
 use crate::error::StorageError;
 use crate::layout::first_name;
@@ -34,6 +35,8 @@ pub struct ExportedHead {
     pub alarms: Vec<AlarmMember>,
     /// What members said of themselves.
     pub members: Vec<MemberAttributes>,
+    /// Users, roles and the switch.
+    pub auth: AuthState,
 }
 
 /// Takes name and value of a change, or ends the export.
@@ -97,5 +100,6 @@ fn head(root: &Root) -> ExportedHead {
         leases: root.leases.all(),
         alarms: root.alarms_of(0),
         members: root.members.values().cloned().collect(),
+        auth: root.auth.clone(),
     }
 }

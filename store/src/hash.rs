@@ -142,5 +142,13 @@ pub(crate) fn hash_state(root: &Root) -> Result<u32, StorageError> {
     for member in root.members.values() {
         crc = crc32c::crc32c_append(crc, &member.encode_to_vec());
     }
-    Ok(crc32c::crc32c_append(crc, &root.auth_revision.to_be_bytes()))
+    for user in root.auth.users() {
+        crc = crc32c::crc32c_append(crc, &user.encode_to_vec());
+    }
+    for role in root.auth.roles() {
+        crc = crc32c::crc32c_append(crc, &role.encode_to_vec());
+    }
+    let switch = [u8::from(root.auth.enabled)];
+    let crc = crc32c::crc32c_append(crc, &switch);
+    Ok(crc32c::crc32c_append(crc, &root.auth.revision.to_be_bytes()))
 }

@@ -9,6 +9,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use prost::Message as _;
+use proto::authpb::{Role, User};
 use proto::etcdserverpb::AlarmMember;
 
 use crate::codec;
@@ -16,7 +18,7 @@ use crate::digest::DigestChain;
 use crate::engine::{Engine, Space, WriteBatch};
 use crate::error::StorageError;
 use crate::key_value;
-use crate::layout::{alarm_name, lease_name, read_name};
+use crate::layout::{alarm_name, lease_name, read_name, role_name, user_name};
 use crate::leases::LeaseInfo;
 use crate::records::{
     COMPACTION_NAME, CompactionRecord, LeaseRecord, MEMBERSHIP_NAME, MembershipRecord, STATE_NAME,
@@ -35,6 +37,10 @@ pub struct ImportedHead {
     pub compacted: Option<Revision>,
     /// The compacted revision whose superseded rows are gone, if any.
     pub finished: Option<Revision>,
+    /// Whether calls must come from a user.
+    pub auth_enabled: bool,
+    /// The revision of users and roles; 0: as in a fresh store.
+    pub auth_revision: u64,
 }
 
 /// See the module's page. Dropped unfinished, it leaves an engine that nothing opens.
@@ -105,6 +111,18 @@ impl Import {
         self.put(Space::Alarms, &name, Bytes::new())
     }
 
+    /// Takes over a user, with the hash of its password.
+    pub fn user(&mut self, user: &User) -> Result<(), StorageError> {
+        check_name("a user", &user.name)?;
+        self.put(Space::Auth, &user_name(&user.name), user.encode_to_vec().into())
+    }
+
+    /// Takes over a role.
+    pub fn role(&mut self, role: &Role) -> Result<(), StorageError> {
+        check_name("a role", &role.name)?;
+        self.put(Space::Auth, &role_name(&role.name), role.encode_to_vec().into())
+    }
+
     /// Writes where the state stands, makes all of it durable, and opens it once to check it.
     ///
     /// *Errors*: rows that contradict each other or the head.
@@ -116,12 +134,19 @@ impl Import {
         // Compat: etcd's current revision is that of the newest row, or the compacted one when a
         // compaction took the newest rows.
         self.root.revision = self.root.revision.max(self.newest).max(self.root.compacted);
+        self.root.auth.enabled = head.auth_enabled;
+        self.root.auth.revision = self.root.auth.revision.max(head.auth_revision);
         if let Some(finished) = head.finished {
             let record = CompactionRecord { finished: finished.0 };
             self.batch.put(Space::Meta, COMPACTION_NAME, codec::encode(&record));
         }
         let record = self.root.record();
-        let numbers = [record.revision.cast_unsigned(), record.compacted.cast_unsigned()];
+        let numbers = [
+            record.revision.cast_unsigned(),
+            record.compacted.cast_unsigned(),
+            u64::from(record.auth_enabled),
+            record.auth_revision,
+        ];
         self.root.digest = self.digest.finish(&numbers);
         self.batch.put(Space::Meta, STATE_NAME, codec::encode(&self.root.record()));
         self.engine.write(self.batch)?;
@@ -141,4 +166,9 @@ impl Import {
     fn write(&mut self) -> Result<(), StorageError> {
         self.engine.write(std::mem::take(&mut self.batch))
     }
+}
+
+fn check_name(what: &str, name: &[u8]) -> Result<(), StorageError> {
+    let damaged = |_| StorageError::Damaged(format!("the name of {what} is no text"));
+    std::str::from_utf8(name).map(drop).map_err(damaged)
 }

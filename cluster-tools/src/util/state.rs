@@ -1,4 +1,4 @@
-//! `util state-dump` and the state's part of `util verify`.
+//! The state's part of `util`: dump, status, hashkv, verify, defrag.
 //!
 //! Must not know: rows, families, files, nor which engine holds them.
 
@@ -7,6 +7,7 @@ use std::path::Path;
 use proto::etcdserverpb::RangeRequest;
 use store::{Reader, Store, StoreOptions};
 
+use super::print::{self, Format};
 use super::{OpenState, line};
 use crate::ToolError;
 
@@ -51,6 +52,38 @@ pub(super) fn dump(open: OpenState, directory: &Path) -> Result<(), ToolError> {
         }
         key.push(0);
     }
+}
+
+/// The state in numbers alone.
+pub(super) fn summary_of(open: OpenState, directory: &Path) -> Result<(), ToolError> {
+    summary(&reader(open, directory)?)
+}
+
+/// The hash of the history.
+pub(super) fn hash_kv(
+    open: OpenState,
+    directory: &Path,
+    revision: i64,
+    format: Format,
+) -> Result<(), ToolError> {
+    print_hash(&reader(open, directory)?, revision, format)
+}
+
+/// The hash of the history up to a revision; 0: the latest.
+pub(super) fn print_hash(reader: &Reader, revision: i64, format: Format) -> Result<(), ToolError> {
+    let hash = reader
+        .hash_kv(store::Revision(revision))
+        .map_err(|error| ToolError::Damaged(error.to_string()))?;
+    print::hash(&hash, format)
+}
+
+/// Rewrites the state's files without what was removed.
+pub(super) fn defrag(open: OpenState, directory: &Path) -> Result<(), ToolError> {
+    let reader = reader(open, directory)?;
+    let before = reader.sizes().total_bytes;
+    reader.reclaim().map_err(|error| ToolError::Damaged(error.to_string()))?;
+    let after = reader.sizes().total_bytes;
+    line(format_args!("state: {before} bytes before, {after} bytes now"))
 }
 
 /// Opening checks the index against the rows; hashing reads every row.

@@ -109,7 +109,7 @@ pub(crate) const METHODS: &[Method] = &[
         Works("maintenance: status_tells_what_clients_parse")),
     row(Service::Maintenance, "Defragment", Unary, Works("maintenance: defragment_has_no_header")),
     row(Service::Maintenance, "Hash", Unary,
-        Works("maintenance: members_answer_the_same_hash")),
+        Works("snapshot: members_answer_the_same_hash")),
     row(Service::Maintenance, "HashKV", Unary, Works("maintenance: hashes_answer")),
     row(Service::Maintenance, "Snapshot", ServerStream,
         Works("snapshot; harness: `snapshots`, with the real etcdutl and etcd")),

@@ -5,5 +5,6 @@ mod doors;
 mod kv;
 mod lease;
 mod maintenance;
+mod snapshot;
 mod support;
 mod watch;

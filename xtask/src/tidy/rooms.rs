@@ -332,7 +332,7 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ),
     // Files and digests.
     ("fs4", Rooms(&["raft", "server", "engram"])),
-    ("crc32c", Rooms(&["store", "store_rocks", "raft"])),
+    ("crc32c", Rooms(&["store", "store_rocks", "raft", "bbolt"])),
     ("rpds", Rooms(&["store"])),
     ("crc32fast", Rooms(&["store"])),
     ("sha1", Rooms(&["raft"])),

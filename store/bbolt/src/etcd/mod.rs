@@ -14,12 +14,14 @@
 //! Invariant: what is written is what is read: a round trip keeps every row that is known here.
 
 mod read;
+mod summary;
 mod write;
 
 use proto::authpb::{Role, User};
 use proto::etcdserverpb::AlarmMember;
 
 pub use read::{Change, contents, each_change};
+pub use summary::{Summary, summary};
 pub use write::write;
 
 /// The names of buckets, and of the rows of `meta`.

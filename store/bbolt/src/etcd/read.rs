@@ -138,7 +138,7 @@ fn odd(bucket: &'static str, row: &[u8]) -> BboltError {
 }
 
 /// Main, sub, and whether it is a tombstone.
-fn revision(bucket: &'static str, name: &[u8]) -> Result<(i64, i64, bool), BboltError> {
+pub(super) fn revision(bucket: &'static str, name: &[u8]) -> Result<(i64, i64, bool), BboltError> {
     let tombstone = match name.len() {
         17 => false,
         18 if name[17] == b't' => true,
