@@ -22,7 +22,6 @@ async fn unserved_rpcs_answer_unimplemented() {
         "/etcdserverpb.Auth/UserAdd",
         "/etcdserverpb.Cluster/MemberAdd",
         "/etcdserverpb.Maintenance/Downgrade",
-        "/etcdserverpb.Maintenance/Snapshot",
         "/etcdserverpb.KV/Bogus",
         "/bogus.Service/Call",
     ] {
