@@ -5,88 +5,36 @@ extern crate engram_store as store;
 
 mod support;
 
-use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use proto::etcdserverpb::request_op::Request as Operation;
 use proto::etcdserverpb::{CompactionRequest, PutRequest, RangeRequest, RequestOp, TxnRequest};
 use proto::log::command::Request;
-use store::engine::{Checkpoint, Direction, Engine, EngineSizes, Memory, Space, WriteBatch};
-use store::{CompactProgress, EventLimits, ReadError, Reader, Revision, StorageError};
+use store::engine::{Attendant, Attended, Memory, Space};
+use store::{CompactProgress, EventLimits, ReadError, Reader, Revision};
 use support::session::Session;
 
 type Deed = Box<dyn FnOnce() + Send>;
 
-/// Memory, with a deed to be done before the next read of a key-value.
-struct Meddler {
-    memory: Memory,
-    deed: Mutex<Option<Deed>>,
-}
+/// Does a deed before the next read of a key-value.
+#[derive(Clone, Default)]
+struct Meddler(Arc<Mutex<Option<Deed>>>);
 
-impl Meddler {
-    fn meddle(&self, space: Space) {
+impl Attendant for Meddler {
+    fn before_read(&self, space: Space) {
         if space == Space::KeyValues {
-            let deed = self.deed.lock().expect("deeds do not panic").take();
+            let deed = self.0.lock().expect("deeds do not panic").take();
             deed.into_iter().for_each(|deed| deed());
         }
-    }
-}
-
-impl Engine for Meddler {
-    fn write(&self, batch: WriteBatch) -> Result<(), StorageError> {
-        self.memory.write(batch)
-    }
-
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
-        self.meddle(space);
-        self.memory.get(space, key)
-    }
-
-    fn multi_get(&self, space: Space, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StorageError> {
-        self.meddle(space);
-        self.memory.multi_get(space, keys)
-    }
-
-    fn scan(
-        &self,
-        space: Space,
-        from: &[u8],
-        to: Option<&[u8]>,
-        direction: Direction,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StorageError> {
-        self.meddle(space);
-        self.memory.scan(space, from, to, direction, visit)
-    }
-
-    fn flush(&self) -> Result<(), StorageError> {
-        self.memory.flush()
-    }
-
-    fn persisted(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
-        self.memory.persisted(space, key)
-    }
-
-    fn checkpoint(&self, dir: &Path) -> Result<Box<dyn Checkpoint>, StorageError> {
-        self.memory.checkpoint(dir)
-    }
-
-    fn reclaim(&self) -> Result<(), StorageError> {
-        self.memory.reclaim()
-    }
-
-    fn sizes(&self) -> EngineSizes {
-        self.memory.sizes()
     }
 }
 
 /// A reader of two keys, put at 2 and 3 and again at 4 and 5. Before it gets to a row, both are put
 /// once more, and all is compacted, at 5, which was the present when the read began, or at 7.
 fn reader(compacted: i64) -> Reader {
-    let engine = Arc::new(Meddler { memory: Memory::new(), deed: Mutex::new(None) });
-    let mut session = Session::new(engine.clone());
+    let meddler = Meddler::default();
+    let engine = Attended::new(Arc::new(Memory::new()), meddler.clone());
+    let mut session = Session::new(Arc::new(engine));
     for value in ["1", "2"] {
         session.apply(vec![put("a", value), put("b", value)]);
     }
@@ -97,7 +45,7 @@ fn reader(compacted: i64) -> Reader {
         session.apply(vec![Request::Compaction(compaction)]);
         while session.compact_step(1) != CompactProgress::Idle {}
     };
-    *engine.deed.lock().expect("nobody panicked") = Some(Box::new(deed));
+    *meddler.0.lock().expect("nobody panicked") = Some(Box::new(deed));
     reader
 }
 

@@ -29,6 +29,7 @@ const SEEDS: &str = "50";
 pub(crate) fn test(root: &Path) -> Result<bool> {
     let started = Instant::now();
     let mut report = Report::default();
+    let left_out = left_out(&programs::peers()?);
     // Many minutes the first time, and needed last: it is built while the rest is tested.
     let peers = Background::start(root, &target(root), "build/peers.sh", "kubernetes");
     let built = report.step("release binary", run::step(root, "build/binary.sh", &["--suites"]))
@@ -41,6 +42,9 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
         }
     }
     if report.step("real Kubernetes", peers.and_then(Background::wait)) && built {
+        if let Some(stage) = left_out {
+            report.add(stage.name, run::counted(root, &target(root), &stage));
+        }
         let own = std::env::current_exe().context("finding xtask itself")?;
         for stage in kubernetes_suites(root, &own) {
             report.add(stage.name, run::counted(root, &target(root), &stage));
@@ -50,6 +54,30 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
     }
     report.print(started.elapsed());
     Ok(report.total.failed == 0)
+}
+
+/// The real Kubernetes programs that tests of `cargo test` drive.
+const IN_TESTS: [&str; 2] = ["kube-apiserver", "kubectl"];
+/// The folders of those tests, each in its package.
+const TESTS_OF_KUBERNETES: [&str; 2] =
+    ["objects/controllers/tests/real_kube_apiserver", "engram/tests/binary"];
+/// What is in their names, and in few others.
+const NAMED: &str = "kube";
+
+/// The tests that do nothing in `cargo test` where the real Kubernetes programs are not built yet:
+/// to be run when they are.
+fn left_out(peers: &Path) -> Option<Stage> {
+    if IN_TESTS.iter().all(|name| peers.join(name).is_file()) {
+        return None;
+    }
+    // With the whole workspace, as in `cargo test` itself: one package alone would be built with
+    // other features, and so anew.
+    let mut arguments = vec!["test", "--workspace", "--no-fail-fast", "--locked"];
+    for folder in TESTS_OF_KUBERNETES {
+        arguments.extend(["--test", folder.rsplit('/').next().unwrap_or(folder)]);
+    }
+    arguments.push(NAMED);
+    Some(Stage::cargo("cargo test, Kubernetes", &arguments))
 }
 
 /// The suites that drive the built binary beside the real Kubernetes programs.
@@ -232,5 +260,29 @@ impl Report {
         let Count { passed, failed } = self.total;
         let seconds = took.as_secs();
         println!("{} min {} s\n{passed} tests passed, {failed} failed", seconds / 60, seconds % 60);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_of_kubernetes_are_run_again_where_the_programs_were_not_built() {
+        let cache = tempfile::tempdir().expect("a folder");
+        let cache_is_here = |name: &str| (name == "ENGRAM_CACHE").then(|| cache.path().into());
+        let peers = programs::peers_by(&cache_is_here).expect("found");
+        let stage = left_out(&peers).expect("nothing is there");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for folder in TESTS_OF_KUBERNETES {
+            let name = folder.rsplit('/').next().expect("a name");
+            assert!(stage.arguments().windows(2).any(|pair| pair == ["--test", name]), "{name}");
+            assert!(root.join(folder).join("main.rs").is_file(), "{folder}");
+        }
+        std::fs::create_dir_all(&peers).expect("made");
+        std::fs::write(peers.join(IN_TESTS[0]), "").expect("written");
+        assert!(left_out(&peers).is_some(), "one of them is not there");
+        std::fs::write(peers.join(IN_TESTS[1]), "").expect("written");
+        assert!(left_out(&peers).is_none(), "all are there");
     }
 }

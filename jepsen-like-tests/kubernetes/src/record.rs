@@ -5,8 +5,8 @@
 //! The form of those files stands in `golden.rs` beside them.
 //!
 //! Invariants: a case is asked with `dryRun=All` and changes nothing; what differs from one run to
-//! the next (uids, times, long texts) is written in one way; what is said of a whole version, not of
-//! an object, is left out.
+//! the next (uids, times, long texts) is written in one way; what is said of a whole version, and
+//! not of an object, is left out.
 //!
 //! Must not know: what our server answers.
 

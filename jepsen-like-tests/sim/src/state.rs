@@ -2,15 +2,13 @@
 //!
 //! Must not know: what rows mean.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use store::StorageError;
 use store::engine::{
-    Checkpoint, CheckpointFile, CheckpointSink, Direction, Engine, EngineSizes, Engines,
-    MemoryEngines, Operation, Space, Visitor, WriteBatch,
+    Attendant, Attended, CheckpointFile, CheckpointSink, Engine, Engines, MemoryEngines, Operation,
+    Space, WriteBatch,
 };
 
 use crate::observer::Observer;
@@ -36,7 +34,7 @@ impl ObservedEngines {
 
     fn observed(&self, engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
         let observer = Arc::clone(&self.observer);
-        Arc::new(Observed { engine, observer, careless: self.careless.clone() })
+        Arc::new(Attended::new(engine, Onlooker { observer, careless: self.careless.clone() }))
     }
 }
 
@@ -76,58 +74,19 @@ impl CheckpointSink for ObservedSink {
     }
 }
 
-struct Observed {
-    engine: Arc<dyn Engine>,
+/// Who is shown every write.
+struct Onlooker {
     observer: Arc<Observer>,
     careless: Option<Arc<Mutex<Dice>>>,
 }
 
-impl Engine for Observed {
-    fn write(&self, batch: WriteBatch) -> Result<(), StorageError> {
+impl Attendant for Onlooker {
+    fn before_write(&self, batch: WriteBatch) -> WriteBatch {
         self.observer.look();
         match &self.careless {
-            Some(dice) => self.engine.write(with_a_loss(batch, &mut dice.lock())),
-            None => self.engine.write(batch),
+            Some(dice) => with_a_loss(batch, &mut dice.lock()),
+            None => batch,
         }
-    }
-
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
-        self.engine.get(space, key)
-    }
-
-    fn multi_get(&self, space: Space, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StorageError> {
-        self.engine.multi_get(space, keys)
-    }
-
-    fn scan(
-        &self,
-        space: Space,
-        from: &[u8],
-        to: Option<&[u8]>,
-        direction: Direction,
-        visit: Visitor<'_>,
-    ) -> Result<(), StorageError> {
-        self.engine.scan(space, from, to, direction, visit)
-    }
-
-    fn flush(&self) -> Result<(), StorageError> {
-        self.engine.flush()
-    }
-
-    fn persisted(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
-        self.engine.persisted(space, key)
-    }
-
-    fn checkpoint(&self, dir: &Path) -> Result<Box<dyn Checkpoint>, StorageError> {
-        self.engine.checkpoint(dir)
-    }
-
-    fn reclaim(&self) -> Result<(), StorageError> {
-        self.engine.reclaim()
-    }
-
-    fn sizes(&self) -> EngineSizes {
-        self.engine.sizes()
     }
 }
 

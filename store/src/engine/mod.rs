@@ -8,6 +8,7 @@
 //!
 //! An engine knows bytes only: no revisions, no messages, no log.
 
+mod attended;
 mod batch;
 mod checkpoint;
 #[cfg(feature = "conformance")]
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use attended::{Attendant, Attended};
 pub use batch::{Operation, WriteBatch};
 pub use checkpoint::{Checkpoint, CheckpointFile, CheckpointSink};
 pub use memory::{Faults, Memory, MemoryEngines};

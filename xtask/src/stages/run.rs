@@ -35,6 +35,14 @@ impl Stage {
     }
 }
 
+#[cfg(test)]
+impl Stage {
+    /// What the program is told.
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+}
+
 /// Runs a program to its end with its output on ours; `true` when it succeeded.
 pub(crate) fn plain(root: &Path, program: &str, arguments: &[&str]) -> Result<bool> {
     let status = Command::new(program).args(arguments).current_dir(root).status();
