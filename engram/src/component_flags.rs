@@ -150,10 +150,10 @@ pub(crate) fn help(usage: &str, tables: &[&'static [Flag]]) -> String {
 fn page(components: &[(&str, &str, &[&'static [Flag]])]) -> String {
     let mut page = String::from(
         "# Flags of `engram apiserver` and `engram controllers`\n\n\
-         Generated from the tables in `engram/src`; a test compares them. A flag has the name that\n\
-         the real component gives it, or is our own. An ignored flag is named in one warning; a\n\
-         refused one stops the start, as does one that does not stand here. A switch may stand\n\
-         without a value, which means true.\n",
+         Generated from the tables in `engram/src`; a test compares them. A flag has the name\n\
+         that the real component gives it, or is our own. An ignored flag is named in one\n\
+         warning; a refused one stops the start, as does one that does not stand here. A switch\n\
+         may stand without a value, which means true.\n",
     );
     for (command, real, tables) in components {
         page += &format!("\n## `engram {command}`\n\nThe flags of {real}.\n\n");
