@@ -21,7 +21,7 @@ impl Peers {
         let listeners = ports.into_iter().map(Reserved::listen).collect::<Result<_, _>>();
         let listeners = listeners.context("cannot listen for peers")?;
         let (stop, stopped) = oneshot::channel();
-        let handler = member.consensus().peer_handler();
+        let handler = member.peer_handler();
         let serving = raft_transport::serve(listeners, handler, async {
             // A dropped sender stops it as well.
             drop(stopped.await);

@@ -47,6 +47,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let files = protox::compile(SERVICES, [ROOT])?;
+    let of_etcd = SERVICES.iter().filter(|file| file.starts_with("etcd/"));
+    let descriptors = protox::Compiler::new([ROOT])?
+        .include_imports(true)
+        .open_files(of_etcd)?
+        .encode_file_descriptor_set();
+    std::fs::write(out.join("descriptors.bin"), descriptors)?;
 
     let clients = builder(&out.join("clients"))?.build_server(false);
     clients.compile_fds(files.clone())?;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use store::{Answers, AppliedState, CompactProgress, LogId, StorageError, Store};
 use tokio::sync::watch;
 
+use crate::apply_latency::ApplyLatency;
 use crate::digest::Digests;
 use crate::limits;
 use crate::membership::encode_membership;
@@ -30,6 +31,8 @@ pub(crate) struct ApplyCounters {
     pub(crate) entries: AtomicU64,
     /// Commands applied since the start.
     pub(crate) commands: AtomicU64,
+    /// How long rounds of applying took.
+    pub(crate) latency: ApplyLatency,
 }
 
 /// The owner of the store.
@@ -69,6 +72,11 @@ impl Applier {
     /// Position, membership and digest of the state.
     pub(crate) fn state(&self) -> AppliedState {
         self.store.applied()
+    }
+
+    /// A round of applying took this long.
+    pub(crate) fn took(&self, time: std::time::Duration) {
+        self.counters.latency.note(time);
     }
 
     /// The newest position a crash would leave.

@@ -9,6 +9,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use store::engine::Engine;
@@ -142,7 +143,10 @@ fn run(mut applier: Applier, jobs: &mpsc::Receiver<Job>) {
         };
         match job {
             Job::Apply(entries, done) => {
-                drop(done.send(applier.apply(entries)));
+                let since = Instant::now();
+                let applied = applier.apply(entries);
+                applier.took(since.elapsed());
+                drop(done.send(applied));
                 more_to_compact = true;
             }
             Job::Install(engine, done) => {

@@ -12,6 +12,7 @@
 
 mod admission;
 mod apply;
+mod apply_latency;
 mod apply_task;
 mod batcher;
 mod blocking;
@@ -44,6 +45,7 @@ mod start;
 pub mod types;
 mod waiters;
 
+pub use apply_latency::ApplyTimes;
 pub use config::{Bootstrap, InitialMember, MemberConfig, Retention, Timing};
 pub use consensus::{Consensus, Member};
 pub use errors::{

@@ -42,6 +42,8 @@ pub struct RaftMetrics {
     pub sync_counts: [u64; crate::log::SYNC_BUCKETS],
     /// Time all these syncs took together, in nanoseconds.
     pub sync_total_ns: u64,
+    /// How long rounds of applying took; empty where the caller applies in place.
+    pub apply: crate::apply_latency::ApplyTimes,
     /// On a leader: index up to which each other member has the log.
     pub replicated_index: BTreeMap<MemberId, u64>,
     /// Whether the consensus core runs. It does not after a storage error, and the process must
@@ -72,6 +74,7 @@ impl Consensus {
             digest_mismatches: core.digests.mismatches(),
             sync_counts: core.log.latency().counts(),
             sync_total_ns: u64::try_from(core.log.latency().total().as_nanos()).unwrap_or(u64::MAX),
+            apply: core.counters.latency.times(),
             replicated_index: replication
                 .filter(|(member, _)| **member != metrics.id)
                 .map(|(member, matched)| (MemberId(*member), index(matched)))

@@ -19,6 +19,7 @@ mod http;
 mod lease;
 mod member;
 mod metrics;
+mod peer_meter;
 mod publish;
 mod quota;
 mod random;

@@ -45,6 +45,9 @@ pub const SNAPSHOTS_MAX: usize = 4;
 pub const SNAPSHOT_CHUNK_BYTES: u64 = 32 * 1024;
 /// Pieces that wait for the client; when full, reading of the file stops.
 pub const SNAPSHOT_CHUNKS_QUEUED_MAX: usize = 16;
+/// A JSON value may have this many bytes for each byte of the largest request: base64 needs 4/3,
+/// and names, spaces and escapes come on top. What is larger is refused while it is read.
+pub const GATEWAY_VALUE_PER_REQUEST_BYTE: usize = 4;
 /// Largest header list accepted.
 pub const HTTP2_HEADER_BYTES_MAX: u32 = 16 * 1024;
 

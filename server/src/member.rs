@@ -29,6 +29,8 @@ use crate::lease::{LeaderDoor, Leases, keep_time};
 use crate::limits::LARGE_RANGES_MAX;
 use crate::metrics::Metrics;
 use crate::metrics::calls::Calls;
+use crate::metrics::counts::AppliedCounts;
+use crate::peer_meter::{MeteredHandler, MeteredTransport, PeerMeters};
 use crate::publish::Publishing;
 use crate::quota::cost_bytes;
 use crate::random::Numbers;
@@ -71,6 +73,7 @@ pub struct Member {
     numbers: Numbers,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    peers: Arc<PeerMeters>,
     traffic: Arc<Traffic>,
     large_ranges: Semaphore,
     pub(crate) snapshots: Snapshots,
@@ -95,11 +98,12 @@ impl Member {
         parts: MemberParts,
     ) -> Result<Arc<Self>, raft::StartError> {
         let publishing = Arc::new(Publishing::new(Arc::clone(&parts.clock)));
+        let peers = Arc::new(PeerMeters::default());
         let raft_parts = raft::Parts {
             engines: parts.engines,
             log_files: parts.log_files,
             snapshot_dir: parts.snapshot_dir.clone(),
-            transport: parts.transport,
+            transport: Arc::new(MeteredTransport::new(parts.transport, Arc::clone(&peers))),
             publisher: Arc::clone(&publishing) as Arc<dyn raft::Publisher>,
             runtime: parts.runtime,
         };
@@ -110,6 +114,7 @@ impl Member {
         let member = Arc::new(Member {
             ids: Ids { cluster_id: cluster_id.0, member_id: member_id.0 },
             metrics: Metrics::new(),
+            peers,
             traffic: Arc::default(),
             large_ranges: Semaphore::new(LARGE_RANGES_MAX),
             snapshots: Snapshots::new(parts.snapshot_dir),
@@ -223,6 +228,21 @@ impl Member {
         &self.traffic
     }
 
+    /// What went to the other members and came from them.
+    pub(crate) fn peer_meters(&self) -> &PeerMeters {
+        &self.peers
+    }
+
+    /// What answers the other members; what they send is counted.
+    pub fn peer_handler(&self) -> Arc<dyn raft::PeerHandler> {
+        Arc::new(MeteredHandler::new(self.consensus.peer_handler(), Arc::clone(&self.peers)))
+    }
+
+    /// What was applied on this member since its start.
+    pub(crate) fn applied_counts(&self) -> &AppliedCounts {
+        self.publishing.counts()
+    }
+
     pub(crate) fn calls(&self) -> &Arc<Calls> {
         &self.metrics.calls
     }
@@ -241,7 +261,13 @@ impl Member {
 
     /// Waits until a local read sees everything that was committed before the call.
     pub(crate) async fn read_index(&self) -> Result<(), ReadIndexError> {
-        self.consensus.read_index().await
+        let confirmed = self.consensus.read_index().await;
+        if let Err(error) = &confirmed {
+            let slow = matches!(error, ReadIndexError::TimedOut);
+            self.metrics.read_indexes_failed.fetch_add(1, Ordering::Relaxed);
+            self.metrics.read_indexes_slow.fetch_add(u64::from(slow), Ordering::Relaxed);
+        }
+        confirmed
     }
 
     /// Proposes a command that its caller may make and waits until it is applied here.

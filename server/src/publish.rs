@@ -12,18 +12,30 @@ use watch::Hub;
 
 use crate::clock::Clock;
 use crate::lease::Leases;
+use crate::metrics::counts::AppliedCounts;
 
 /// Stands between the apply task and those who are told.
 pub(crate) struct Publishing {
     hub: OnceLock<Hub>,
     opening: Mutex<()>,
     leases: Leases,
+    counts: AppliedCounts,
 }
 
 impl Publishing {
     /// Nobody watches yet.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Publishing { hub: OnceLock::new(), opening: Mutex::new(()), leases: Leases::new(clock) }
+        Publishing {
+            hub: OnceLock::new(),
+            opening: Mutex::new(()),
+            leases: Leases::new(clock),
+            counts: AppliedCounts::new(),
+        }
+    }
+
+    /// What was applied so far.
+    pub(crate) fn counts(&self) -> &AppliedCounts {
+        &self.counts
     }
 
     /// Opens the hub at the reader's revision. Called once.
@@ -59,6 +71,7 @@ impl Publishing {
 impl raft::Publisher for Publishing {
     fn publish(&self, batch: &AppliedBatch) {
         self.leases.applied(batch);
+        self.counts.applied(batch);
         self.with_hub(|hub| hub.publish(&batch.events));
     }
 

@@ -13,6 +13,9 @@
 //!
 //! Must not know: what any call does.
 
+/// The descriptors of etcd's services with everything they refer to: a `FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 /// Puts the client and the server generation of one package side by side.
 macro_rules! package {
     ($file:literal) => {

@@ -101,6 +101,18 @@ pub struct ServerConfig {
     pub log_outputs: Vec<String>,
     /// Detail of the metrics.
     pub metrics: MetricsDetail,
+    /// Client listeners for HTTP alone; when there are any, the others speak only gRPC.
+    pub listen_client_http_urls: Vec<Endpoint>,
+    /// Whether the JSON gateway is served.
+    pub enable_grpc_gateway: bool,
+    /// Whether `/debug/pprof/` is served.
+    pub enable_pprof: bool,
+    /// Origins that browsers may ask from; empty or `*` for all.
+    pub cors: Vec<String>,
+    /// Host names that clients without TLS may call us by; empty or `*` for all.
+    pub host_whitelist: Vec<String>,
+    /// How often clients may ping; more often ends their connection. Zero: as they like.
+    pub keepalive_min_time: Duration,
 }
 
 impl ServerConfig {
@@ -167,6 +179,12 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
         log_format: log_format(values.text("log-format"))?,
         log_outputs: values.text("log-outputs").split(',').map(str::to_owned).collect(),
         metrics: metrics_detail(values.text("metrics"))?,
+        listen_client_http_urls: values.urls("listen-client-http-urls")?,
+        enable_grpc_gateway: values.switch("enable-grpc-gateway"),
+        enable_pprof: values.switch("enable-pprof"),
+        cors: origins(values.text("cors"))?,
+        host_whitelist: list(values.text("host-whitelist")),
+        keepalive_min_time: values.duration("grpc-keepalive-min-time"),
         name,
     };
     Ok(Resolved { config, warnings })
@@ -214,12 +232,28 @@ impl Values<'_> {
         go_duration(self.text(name)).expect("the form was checked by parse")
     }
 
+    fn switch(&self, name: &str) -> bool {
+        go_bool(self.text(name)).expect("the form was checked by parse")
+    }
+
     fn urls(&self, name: &str) -> Result<Vec<Endpoint>, ConfigError> {
         match self.text(name) {
             "" => Ok(Vec::new()),
             text => Endpoint::read_list(text),
         }
     }
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// Compat: an origin must have the form of a URL with a port.
+fn origins(text: &str) -> Result<Vec<String>, ConfigError> {
+    if !matches!(text, "" | "*") {
+        Endpoint::read_list(text)?;
+    }
+    Ok(list(text))
 }
 
 fn not_zero(duration: &Duration) -> bool {

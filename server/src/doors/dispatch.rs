@@ -1,7 +1,8 @@
 //! One service for everything on the client port: gRPC by path, the rest by HTTP.
 //!
 //! The way of a request: find the RPC and its counts by one look-up of its path → check the
-//! metadata → note who asks → the generated service → count how it ended. What is no gRPC goes to the HTTP router.
+//! metadata → note who asks → the generated service → count how it ended. What is no gRPC goes to
+//! the HTTP router.
 //! A path table of our own is used instead of a general router, because that one boxes each body
 //! twice more. Must not know: what any RPC does.
 
@@ -22,11 +23,23 @@ use tonic::body::Body;
 use super::services::Services;
 use crate::auth::Caller;
 use crate::errors::status;
+use crate::http::not_found;
 use crate::member::Member;
 use crate::metrics::calls::{CallInProgress, Calls};
 use crate::rpc::methods::CallType;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, Infallible>> + Send>>;
+
+/// Which of its two halves a port serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// gRPC and HTTP.
+    Both,
+    /// Only gRPC: HTTP has ports of its own.
+    Grpc,
+    /// Only HTTP.
+    Http,
+}
 
 /// The client port's service. The server clones it for each connection and request, so it is one
 /// pointer.
@@ -34,29 +47,54 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, Infallible>> + Send>>;
 pub(crate) struct Dispatch(Arc<Joined>);
 
 struct Joined {
-    member: Arc<Member>,
-    calls: Arc<Calls>,
-    services: Services,
+    grpc: GrpcDoor,
     http: axum::Router,
+    serves: Serves,
 }
 
 impl Dispatch {
     /// Joins the services and the HTTP pages of a member.
-    pub(crate) fn new(member: Arc<Member>, http: axum::Router) -> Self {
-        let services = Services::new(&member);
-        let calls = Arc::clone(member.calls());
-        Dispatch(Arc::new(Joined { member, calls, services, http }))
+    pub(crate) fn new(member: &Arc<Member>, serves: Serves) -> Self {
+        let grpc = GrpcDoor::new(Arc::clone(member));
+        let http = crate::http::client_pages(Arc::clone(member), grpc.clone());
+        Dispatch(Arc::new(Joined { grpc, http, serves }))
     }
 }
 
-impl Joined {
+/// The gRPC services of a member: the one way to them, for the port and for the JSON gateway.
+#[derive(Clone)]
+pub(crate) struct GrpcDoor(Arc<Grpc>);
+
+struct Grpc {
+    member: Arc<Member>,
+    calls: Arc<Calls>,
+    services: Services,
+}
+
+impl GrpcDoor {
+    fn new(member: Arc<Member>) -> Self {
+        let services = Services::new(&member);
+        let calls = Arc::clone(member.calls());
+        GrpcDoor(Arc::new(Grpc { member, calls, services }))
+    }
+
+    /// Answers one call.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<MeteredBody> {
+        let Ok(answer) = self.0.grpc(request).await;
+        answer
+    }
+}
+
+impl Grpc {
     fn grpc(&self, mut request: Request<Body>) -> Answering {
         let Some(counts) = self.calls.find(request.uri().path()) else {
             let refusal = unknown_method(request.uri().path());
             return Answering::refused(refusal);
         };
         let call = counts.start();
-        if let Err(refusal) = self.check_metadata(request.headers()) {
+        self.count_client(request.headers(), counts.method.call_type);
+        let checked = self.check_metadata(request.headers());
+        if let Err(refusal) = checked.and_then(|()| agree_on_encoding(request.headers_mut())) {
             call.end(refusal.code() as usize);
             return Answering::refused(refusal);
         }
@@ -67,6 +105,12 @@ impl Joined {
             request.extensions_mut().insert(caller);
         }
         Answering::Grpc(self.services.call(counts.method.service, request), Some(call))
+    }
+
+    fn count_client(&self, headers: &HeaderMap, call_type: CallType) {
+        let version = headers.get(metadata::CLIENT_API_VERSION);
+        let version = version.and_then(|version| version.to_str().ok());
+        self.member.metrics().clients.asked(version, call_type == CallType::Unary);
     }
 
     /// Compat: etcd's interceptors: a client API version that is no text is refused, and with
@@ -82,6 +126,23 @@ impl Joined {
         }
         Ok(())
     }
+}
+
+/// Compat: grpc-go answers compressed when it was asked so, and only then; tonic would compress for
+/// every client that could read it.
+fn agree_on_encoding(headers: &mut HeaderMap) -> Result<(), Status> {
+    const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+    const ACCEPTED: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+    match headers.get(ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => drop(headers.remove(ACCEPTED)),
+        Some(b"gzip") => drop(headers.insert(ACCEPTED, HeaderValue::from_static("gzip"))),
+        Some(other) => {
+            let other = String::from_utf8_lossy(other);
+            let text = format!("grpc: Decompressor is not installed for grpc-encoding {other:?}");
+            return Err(Status::unimplemented(text));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the caller asks to be refused while there is no leader.
@@ -151,8 +212,13 @@ impl tower::Service<Request<Body>> for Dispatch {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if is_grpc(request.headers()) {
-            return self.0.grpc(request);
+        let wanted = if is_grpc(request.headers()) { Serves::Grpc } else { Serves::Http };
+        let here = self.0.serves == Serves::Both || self.0.serves == wanted;
+        if wanted == Serves::Grpc && here {
+            return self.0.grpc.0.grpc(request);
+        }
+        if !here {
+            return Answering::Http(Box::pin(async { Ok(not_found().await.map(Body::new)) }));
         }
         let answer = self.0.http.clone().call(request.map(axum::body::Body::new));
         Answering::Http(Box::pin(async move { Ok(answer.await?.map(Body::new)) }))
@@ -171,25 +237,38 @@ fn metered(mut response: Response<Body>, call: CallInProgress) -> Response<Meter
     let Some(mut code) = code_of(response.headers()) else {
         return response.map(|body| MeteredBody { body, call: Some(call) });
     };
-    if let Some(message) = oversize(response.headers()) {
-        code = tonic::Code::ResourceExhausted as usize;
-        response.headers_mut().insert(GRPC_STATUS, HeaderValue::from_static("8"));
+    if let Some((as_grpc_go, message)) = reworded(response.headers()) {
+        code = as_grpc_go as usize;
+        response.headers_mut().insert(GRPC_STATUS, HeaderValue::from(code));
         response.headers_mut().insert(GRPC_MESSAGE, message);
     }
     call.end(code);
     response.map(|body| MeteredBody { body, call: None })
 }
 
-/// Compat: tonic answers a message above the limit with OUT_OF_RANGE and a text of its own;
-/// grpc-go with RESOURCE_EXHAUSTED, which etcd's clients look for.
-fn oversize(headers: &HeaderMap) -> Option<HeaderValue> {
+/// Compat: how grpc-go tells what tonic refuses before a service sees it. Clients look for a
+/// message above the limit as RESOURCE_EXHAUSTED; tonic has OUT_OF_RANGE and a text of its own.
+fn reworded(headers: &HeaderMap) -> Option<(tonic::Code, HeaderValue)> {
     let text = headers.get(GRPC_MESSAGE)?.to_str().ok()?.replace("%20", " ");
-    let rest = text.strip_prefix("Error, decoded message length too large: found ")?;
-    let numbers: Vec<&str> =
-        rest.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).collect();
-    let (found, limit) = (numbers.first()?, numbers.get(1)?);
-    let message = format!("grpc: received message larger than max ({found} vs. {limit})");
-    HeaderValue::from_str(&message).ok()
+    let numbers = |text: &str| -> Vec<u64> {
+        let parts = text.split(|character: char| !character.is_ascii_digit());
+        parts.filter_map(|part| part.parse().ok()).collect()
+    };
+    let (code, message) = if text.starts_with("Error, decoded message length too large") {
+        let [found, limit] = numbers(&text)[..] else { return None };
+        let message = format!("grpc: received message larger than max ({found} vs. {limit})");
+        (tonic::Code::ResourceExhausted, message)
+    } else if text.starts_with("Error decompressing: size limit") {
+        let [limit] = numbers(&text)[..] else { return None };
+        let message = format!("grpc: received message after decompression larger than max {limit}");
+        (tonic::Code::ResourceExhausted, message)
+    } else if text.starts_with("protocol error: received message with compressed-flag but no") {
+        let message = "grpc: compressed flag set with identity or empty encoding".to_owned();
+        (tonic::Code::Internal, message)
+    } else {
+        return None;
+    };
+    Some((code, HeaderValue::from_str(&message).ok()?))
 }
 
 /// A body that counts the call as handled when its trailers pass.
@@ -231,17 +310,28 @@ mod tests {
 
     #[test]
     fn an_oversized_message_is_told_as_grpc_go_tells_it() {
-        let tonics = Status::out_of_range(
-            "Error, decoded message length too large: \
-             found 9000 bytes, the limit is: 2097152 bytes",
-        );
-        let headers = tonics.into_http::<Body>().into_parts().0.headers;
-        assert_eq!(
-            oversize(&headers).as_ref().and_then(|value| value.to_str().ok()),
-            Some("grpc: received message larger than max (9000 vs. 2097152)")
-        );
+        let rows = [
+            (
+                "Error, decoded message length too large: \
+                 found 9000 bytes, the limit is: 2097152 bytes",
+                "grpc: received message larger than max (9000 vs. 2097152)",
+            ),
+            (
+                "Error decompressing: size limit, of 2097152 bytes, exceeded while decompressing \
+                 message",
+                "grpc: received message after decompression larger than max 2097152",
+            ),
+        ];
+        for (tonics, expected) in rows {
+            let headers = Status::out_of_range(tonics).into_http::<Body>().into_parts().0.headers;
+            let (code, told) = reworded(&headers).expect("it is known");
+            assert_eq!(
+                (code, told.to_str().ok()),
+                (tonic::Code::ResourceExhausted, Some(expected))
+            );
+        }
         let other = Status::out_of_range("etcdserver: mvcc: required revision has been compacted");
-        assert_eq!(oversize(&other.into_http::<Body>().into_parts().0.headers), None);
+        assert_eq!(reworded(&other.into_http::<Body>().into_parts().0.headers), None);
     }
 
     #[test]

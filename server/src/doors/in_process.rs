@@ -10,8 +10,7 @@ use http::{Request, Response};
 use tonic::body::Body;
 use tower::Service;
 
-use super::dispatch::Dispatch;
-use crate::http as pages;
+use super::dispatch::{Dispatch, Serves};
 use crate::member::Member;
 
 /// What a member serves to clients, as a service to call. A clone is one pointer.
@@ -22,8 +21,7 @@ pub struct ClientService(Dispatch);
 
 /// The services of a member.
 pub fn client_service(member: &Arc<Member>) -> ClientService {
-    let router = pages::client_pages(Arc::clone(member));
-    ClientService(Dispatch::new(Arc::clone(member), router))
+    ClientService(Dispatch::new(member, Serves::Both))
 }
 
 impl std::fmt::Debug for ClientService {

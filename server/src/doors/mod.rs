@@ -12,6 +12,7 @@ mod stream_end;
 
 pub(crate) use connection::Traffic;
 pub use connection::{Reserved, reserve};
+pub(crate) use dispatch::{GrpcDoor, MeteredBody};
 pub use in_process::{ClientService, client_service};
 pub use serve::{serve_clients, serve_metrics};
 pub(crate) use stream_end::StreamEnd;

@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
 use super::connection::{Connection, Traffic};
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, Serves};
 use crate::http;
 use crate::limits::{
     HTTP2_CONNECTION_WINDOW, HTTP2_FRAME_BYTES_MAX, HTTP2_HEADER_BYTES_MAX,
@@ -65,7 +65,7 @@ async fn accept_clients(member: Arc<Member>, listeners: Vec<TcpListener>) -> io:
         tokio::spawn(accept(listener, sender.clone(), Arc::clone(member.traffic())));
     }
     drop(sender);
-    let dispatch = Dispatch::new(Arc::clone(&member), http::client_pages(Arc::clone(&member)));
+    let dispatch = Dispatch::new(&member, Serves::Both);
     let mut stopped = member.stopped();
     Server::builder()
         .accept_http1(true)

@@ -11,6 +11,7 @@ use services::etcdserverpb::{
 use services::v3electionpb::election_server::ElectionServer;
 use services::v3lockpb::lock_server::LockServer;
 use tonic::body::Body;
+use tonic::codec::CompressionEncoding;
 use tonic::codegen::BoxFuture;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -34,6 +35,34 @@ pub(crate) struct Services {
     lock: LockServer<LockDoor>,
     election: ElectionServer<ElectionDoor>,
     health: HealthServer<HealthService>,
+    reflection: Reflection,
+    reflection_alpha: Reflection,
+}
+
+/// A service whose type has no name.
+type Reflection = Box<dyn Fn(Request<Body>) -> BoxFuture<Response<Body>, Infallible> + Send + Sync>;
+
+/// What tools ask to know the services and messages; etcd has none.
+macro_rules! reflection {
+    ($build:ident) => {{
+        let service = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(services::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .$build()
+            .expect("the descriptors were made by the same build");
+        Box::new(move |request| service.clone().call(request))
+    }};
+}
+
+/// Sets what is the same for every service: how large a message may be, and that it may come
+/// compressed; whoever compresses is answered so.
+macro_rules! bounded {
+    ($service:expr, $bytes_max:expr) => {
+        $service
+            .max_decoding_message_size($bytes_max)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
+    };
 }
 
 impl Services {
@@ -43,17 +72,17 @@ impl Services {
         let bytes_max = member().config().max_request_bytes + REQUEST_OVERHEAD_BYTES;
         let health = HealthService::from_health_reporter(HealthReporter::new());
         Services {
-            kv: KvServer::new(KvDoor(member())).max_decoding_message_size(bytes_max),
-            watch: WatchServer::new(WatchDoor(member())).max_decoding_message_size(bytes_max),
-            lease: LeaseServer::new(LeaseDoor(member())).max_decoding_message_size(bytes_max),
-            cluster: ClusterServer::new(ClusterDoor(member())).max_decoding_message_size(bytes_max),
-            maintenance: MaintenanceServer::new(MaintenanceDoor(member()))
-                .max_decoding_message_size(bytes_max),
-            auth: AuthServer::new(AuthDoor(member())).max_decoding_message_size(bytes_max),
-            lock: LockServer::new(LockDoor(member())).max_decoding_message_size(bytes_max),
-            election: ElectionServer::new(ElectionDoor(member()))
-                .max_decoding_message_size(bytes_max),
-            health: HealthServer::new(health).max_decoding_message_size(bytes_max),
+            kv: bounded!(KvServer::new(KvDoor(member())), bytes_max),
+            watch: bounded!(WatchServer::new(WatchDoor(member())), bytes_max),
+            lease: bounded!(LeaseServer::new(LeaseDoor(member())), bytes_max),
+            cluster: bounded!(ClusterServer::new(ClusterDoor(member())), bytes_max),
+            maintenance: bounded!(MaintenanceServer::new(MaintenanceDoor(member())), bytes_max),
+            auth: bounded!(AuthServer::new(AuthDoor(member())), bytes_max),
+            lock: bounded!(LockServer::new(LockDoor(member())), bytes_max),
+            election: bounded!(ElectionServer::new(ElectionDoor(member())), bytes_max),
+            health: bounded!(HealthServer::new(health), bytes_max),
+            reflection: reflection!(build_v1),
+            reflection_alpha: reflection!(build_v1alpha),
         }
     }
 
@@ -73,6 +102,8 @@ impl Services {
             Service::Lock => self.lock.clone().call(request),
             Service::Election => self.election.clone().call(request),
             Service::Health => self.health.clone().call(request),
+            Service::Reflection => (self.reflection)(request),
+            Service::ReflectionAlpha => (self.reflection_alpha)(request),
         }
     }
 }

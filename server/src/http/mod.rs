@@ -1,9 +1,17 @@
-//! The HTTP pages: health, version, metrics.
+//! The HTTP pages: health, version, metrics, debugging, and the JSON gateway.
 //!
-//! Compat: paths, bodies and codes are etcd's. Must not know: gRPC.
+//! Compat: paths, bodies and codes are etcd's. Must not know: gRPC, outside of `gateway`.
 
+mod access;
+mod debug;
+mod gateway;
 mod health;
 mod pages;
+mod tables;
 
+#[allow(unused_imports)]
+pub(crate) use access::Secure;
+pub(crate) use gateway::Gateway;
 pub(crate) use health::Check;
-pub(crate) use pages::{client_pages, metrics_pages};
+pub(crate) use pages::{client_pages, metrics_pages, not_found};
+pub(crate) use tables::tables;

@@ -3,34 +3,70 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, any, get};
 
+use super::access::{Access, guard};
 use super::health::{Check, health, run_checks};
+use super::{Gateway, debug};
+use crate::doors::GrpcDoor;
+use crate::limits::REQUEST_OVERHEAD_BYTES;
 use crate::member::Member;
 use crate::version::{CLUSTER_VERSION, ENGRAM_VERSION, ETCD_VERSION, STORAGE_VERSION};
 
 type Shared = State<Arc<Member>>;
 
 /// The pages of the client port.
-pub(crate) fn client_pages(member: Arc<Member>) -> Router {
-    observed(Router::new())
+pub(crate) fn client_pages(member: Arc<Member>, grpc: GrpcDoor) -> Router {
+    let config = member.config();
+    let access = Access { hosts: config.host_whitelist.clone(), origins: config.cors.clone() };
+    let mut router = observed(Router::new())
         .route("/version", only_get(get(version)))
         .route("/engram/state", only_get(get(state_page)))
-        .with_state(member)
+        .route("/debug/vars", any(debug::vars));
+    if config.enable_pprof || config.log_level == "debug" {
+        router = router
+            .route("/debug/pprof/", any(debug::index))
+            .route("/debug/pprof/{page}", any(debug::page));
+    }
+    if config.enable_grpc_gateway {
+        let gateway = Gateway::new(grpc, config.max_request_bytes + REQUEST_OVERHEAD_BYTES);
+        let page = any(move |request: Request<Body>| async move { gateway.answer(request).await });
+        for path in ["/v3/", "/v3/{*path}", "/v3beta/{*path}"] {
+            router = router.route(path, page.clone());
+        }
+    }
+    let router = router.fallback(not_found).with_state(member);
+    // Outermost: it looks at requests that no page would match, too.
+    Router::new().fallback_service(router).layer(from_fn_with_state(Arc::new(access), guard))
 }
 
 /// The pages of a metrics listener.
 pub(crate) fn metrics_pages(member: Arc<Member>) -> Router {
-    observed(Router::new()).with_state(member)
+    observed(Router::new()).fallback(not_found).with_state(member)
+}
+
+/// A path that nobody serves.
+pub(crate) async fn not_found() -> Response {
+    plain_error(StatusCode::NOT_FOUND, "404 page not found")
+}
+
+/// An error as Go's servers tell it: a line of text.
+pub(super) fn plain_error(code: StatusCode, text: &str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (code, headers, format!("{text}\n")).into_response()
 }
 
 fn observed(router: Router<Arc<Member>>) -> Router<Arc<Member>> {
-    let router = router
-        .route("/health", only_get(get(health_page)))
-        .route("/metrics", only_get(get(metrics_page)));
+    let router =
+        router.route("/health", only_get(get(health_page))).route("/metrics", any(metrics_page));
     let router = checked(router, "livez", Check::LIVE);
     checked(router, "readyz", Check::READY)
 }
@@ -58,12 +94,14 @@ fn checked(
     router.route(&format!("/{group}"), only_get(page))
 }
 
-/// Compat: any other method is refused with this text.
+/// Compat: any other method is refused with this text, HEAD included.
 fn only_get(page: MethodRouter<Arc<Member>>) -> MethodRouter<Arc<Member>> {
-    page.fallback(|| async {
-        let allow = [(header::ALLOW, HeaderValue::from_static("GET"))];
-        (StatusCode::METHOD_NOT_ALLOWED, allow, "Method Not Allowed\n")
-    })
+    async fn refused() -> Response {
+        let mut response = plain_error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+        response
+    }
+    page.head(refused).fallback(refused)
 }
 
 /// The query of a URL; values are not percent-decoded, since none of ours needs it.
@@ -134,9 +172,6 @@ async fn state_page(State(member): Shared) -> Response {
 }
 
 async fn metrics_page(State(member): Shared) -> Response {
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match member.metrics_text() {
-        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
+    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+    ([(header::CONTENT_TYPE, TEXT)], member.metrics_text()).into_response()
 }

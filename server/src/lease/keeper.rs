@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -91,8 +92,11 @@ impl Leases {
         if member.reader().lease(id).is_some() {
             let request = LeaseRevokeRequest { id: id.0 };
             let request = command::Request::LeaseRevoke(request);
-            if let Err(error) = member.propose_fenced(request, term).await {
-                tracing::debug!(lease_id = %id, %error, "revoke of an expired lease failed");
+            match member.propose_fenced(request, term).await {
+                Ok(_) => drop(self.expired.fetch_add(1, Ordering::Relaxed)),
+                Err(error) => {
+                    tracing::debug!(lease_id = %id, %error, "revoke of an expired lease failed");
+                }
             }
         }
         if member.reader().lease(id).is_none() {

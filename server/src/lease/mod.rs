@@ -11,6 +11,7 @@ mod keeper;
 mod renew;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use store::{AppliedBatch, LeaseId, Reader, Response};
@@ -27,12 +28,30 @@ pub(crate) struct Leases {
     clock: Arc<dyn Clock>,
     /// Rung when a revoke was applied or the office changed: renewals of expired leases wait.
     changed: Notify,
+    renewed: AtomicU64,
+    expired: AtomicU64,
 }
 
 impl Leases {
     /// Nothing is known yet.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Leases { deadlines: Mutex::default(), clock, changed: Notify::new() }
+        Leases {
+            deadlines: Mutex::default(),
+            clock,
+            changed: Notify::new(),
+            renewed: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+        }
+    }
+
+    /// Renewals that this member answered as leader.
+    pub(crate) fn renewed(&self) -> u64 {
+        self.renewed.load(Ordering::Relaxed)
+    }
+
+    /// Leases that this member, as leader, revoked because their time was up.
+    pub(crate) fn expired_total(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
     }
 
     /// Hears of applied commands, in order, before their proposers do.

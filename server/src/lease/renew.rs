@@ -1,6 +1,7 @@
 //! Keep-alive and time-to-live: answered by the leader, asked for by everybody else.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -102,7 +103,10 @@ impl Leases {
                         clear_checkpoint(member, id, term.unwrap_or(0)).await?;
                     }
                     return match self.deadlines.lock().renew(id, self.clock.now()) {
-                        Renewal::Renewed => Ok(lease.granted_ttl_s),
+                        Renewal::Renewed => {
+                            self.renewed.fetch_add(1, Ordering::Relaxed);
+                            Ok(lease.granted_ttl_s)
+                        }
                         _ => Err(NotAnswered::NotLeading),
                     };
                 }

@@ -1,6 +1,6 @@
 //! Every RPC that the client port knows, with the state of its implementation.
 //!
-//! Invariant: exactly the methods of etcd's service descriptors and of gRPC health; a test holds
+//! Invariant: exactly the methods of etcd's services, of gRPC health and reflection; a test holds
 //! this table against the `.proto` files and the page `docs/compatibility/etcd.md` against it.
 
 /// The shape of a call, in the words of `grpc_type`.
@@ -34,6 +34,8 @@ pub(crate) enum Service {
     Lock,
     Election,
     Health,
+    Reflection,
+    ReflectionAlpha,
 }
 
 impl Service {
@@ -49,6 +51,8 @@ impl Service {
             Service::Lock => "v3lockpb.Lock",
             Service::Election => "v3electionpb.Election",
             Service::Health => "grpc.health.v1.Health",
+            Service::Reflection => "grpc.reflection.v1.ServerReflection",
+            Service::ReflectionAlpha => "grpc.reflection.v1alpha.ServerReflection",
         }
     }
 }
@@ -81,6 +85,8 @@ const fn row(service: Service, name: &'static str, call_type: CallType, state: S
 }
 
 const UNSERVED: &str = "doors: unserved_rpcs_answer_unimplemented";
+
+const REFLECTED: &str = "doors: services_describe_themselves";
 
 /// Every RPC.
 #[rustfmt::skip]
@@ -151,6 +157,8 @@ pub(crate) const METHODS: &[Method] = &[
         Works("coordination: a_leader_says_its_word_and_resigns")),
     row(Service::Health, "Check", Unary, Works("doors: health_is_told_over_grpc")),
     row(Service::Health, "Watch", ServerStream, Works("doors: health_is_told_over_grpc")),
+    row(Service::Reflection, "ServerReflectionInfo", BidiStream, Works(REFLECTED)),
+    row(Service::ReflectionAlpha, "ServerReflectionInfo", BidiStream, Works(REFLECTED)),
 ];
 
 /// The page `docs/compatibility/etcd.md`.
@@ -172,6 +180,8 @@ pub fn etcd_page() -> String {
         let name = method.name;
         page.push_str(&format!("| {service} | {name} | {state} | {missing} | {test} |\n"));
     }
+    page.push_str(&crate::http::tables());
+    page.push_str(&crate::metrics::tables());
     page
 }
 
@@ -202,7 +212,8 @@ mod tests {
         }
         let table: BTreeSet<_> = METHODS
             .iter()
-            .filter(|method| method.service != Service::Health)
+            // gRPC's own services are described by their own crates.
+            .filter(|method| !method.service.name().starts_with("grpc."))
             .map(|m| (m.service.name().to_owned(), m.name.to_owned(), m.call_type.label()))
             .collect();
         assert_eq!(table, described);

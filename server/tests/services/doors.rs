@@ -41,6 +41,54 @@ async fn health_is_told_over_grpc() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_describe_themselves() {
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    let node = one().await;
+    let mut client = ServerReflectionClient::new(node.channel.clone());
+    let ask =
+        |question| ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+    let questions = tokio_stream::iter([
+        ask(MessageRequest::ListServices(String::new())),
+        ask(MessageRequest::FileContainingSymbol("etcdserverpb.KV".to_owned())),
+    ]);
+    let answers = client.server_reflection_info(questions).await.expect("answered");
+    let mut answers = answers.into_inner();
+    let mut next = async || {
+        let answer = answers.message().await.expect("open").expect("an answer");
+        answer.message_response.expect("not empty")
+    };
+    let MessageResponse::ListServicesResponse(list) = next().await else { panic!("a list") };
+    let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for name in ["etcdserverpb.KV", "v3lockpb.Lock", "grpc.health.v1.Health"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    assert!(!names.iter().any(|name| name.contains("engram")), "{names:?}");
+    let MessageResponse::FileDescriptorResponse(_) = next().await else { panic!("a file") };
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compressed_request_is_answered_compressed_and_a_plain_one_is_not() {
+    use tonic::codec::CompressionEncoding::Gzip;
+    let node = one().await;
+    node.put("a", &"b".repeat(100_000)).await;
+    let range = pb::RangeRequest { key: "a".into(), ..Default::default() };
+    for (client, encoding) in [
+        (node.kv().send_compressed(Gzip).accept_compressed(Gzip), Some("gzip")),
+        (node.kv().accept_compressed(Gzip), None),
+    ] {
+        let mut client = client;
+        let answer = client.range(range.clone()).await.expect("answered");
+        let told =
+            answer.metadata().get("grpc-encoding").map(|value| value.to_str().expect("text"));
+        assert_eq!(told, encoding);
+        assert_eq!(answer.into_inner().kvs[0].value.len(), 100_000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_answer_as_etcds() {
     let node = one().await;
     let rows = [
@@ -61,15 +109,23 @@ async fn pages_answer_as_etcds() {
             "{\"etcdserver\":\"3.7.3\",\"etcdcluster\":\"3.7.0\",\"storage\":\"3.7.0\",\
              \"engram\":\"0.1.0\"}",
         ),
-        ("/bogus", 404, ""),
+        ("/bogus", 404, "404 page not found\n"),
+        ("/debug/pprof/", 404, "404 page not found\n"),
+        ("/v3/bogus", 404, "{\"code\":5,\"message\":\"Not Found\"}"),
+        ("/v3/kv/range", 501, "{\"code\":12,\"message\":\"Method Not Allowed\"}"),
     ];
     for (path, code, body) in rows {
         assert_eq!(http(&node.address, "GET", path).await, (code, body.to_owned()), "{path}");
     }
-    for path in ["/health", "/livez", "/version", "/metrics"] {
+    for path in ["/health", "/livez", "/version", "/readyz/non_learner"] {
         let refused = http(&node.address, "POST", path).await;
         assert_eq!(refused, (405, "Method Not Allowed\n".to_owned()), "{path}");
     }
+    // Compat: etcd does not look at the method here.
+    assert_eq!(http(&node.address, "POST", "/metrics").await.0, 200);
+    assert_eq!(http(&node.address, "OPTIONS", "/bogus").await, (200, String::new()));
+    let (code, body) = http(&node.address, "GET", "//health").await;
+    assert_eq!((code, body.trim()), (307, "<a href=\"/health\">Temporary Redirect</a>."));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,10 +135,11 @@ async fn metrics_have_etcds_names_from_the_first_scrape() {
     http(&node.address, "GET", "/livez").await;
     let (code, page) = http(&node.address, "GET", "/metrics").await;
     assert_eq!(code, 200);
-    let put = "grpc_type=\"unary\",grpc_service=\"etcdserverpb.KV\",grpc_method=\"Put\"";
+    // Compat: labels are in etcd's order, and a type has the family's full name.
+    let put = "grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\"";
     let watch =
-        "grpc_type=\"bidi_stream\",grpc_service=\"etcdserverpb.Watch\",grpc_method=\"Watch\"";
-    let live = "type=\"livez\",name=\"serializable_read\",status=\"success\"";
+        "grpc_method=\"Watch\",grpc_service=\"etcdserverpb.Watch\",grpc_type=\"bidi_stream\"";
+    let live = "name=\"serializable_read\",status=\"success\",type=\"livez\"";
     for line in [
         "etcd_server_has_leader 1".to_owned(),
         "etcd_server_is_leader 1".to_owned(),
@@ -90,8 +147,12 @@ async fn metrics_have_etcds_names_from_the_first_scrape() {
         "etcd_debugging_mvcc_current_revision 2".to_owned(),
         format!("etcd_server_healthchecks_total{{{live}}} 1"),
         format!("grpc_server_started_total{{{put}}} 1"),
-        format!("grpc_server_handled_total{{{put},grpc_code=\"OK\"}} 1"),
-        format!("grpc_server_handled_total{{{watch},grpc_code=\"OK\"}} 0"),
+        format!("grpc_server_handled_total{{grpc_code=\"OK\",{put}}} 1"),
+        format!("grpc_server_handled_total{{grpc_code=\"OK\",{watch}}} 0"),
+        "# TYPE grpc_server_handled_total counter".to_owned(),
+        "etcd_cluster_version{cluster_version=\"3.7\"} 1".to_owned(),
+        "etcd_mvcc_put_total 1".to_owned(),
+        "etcd_server_request_duration_seconds_count{success=\"true\",type=\"Put\"} 1".to_owned(),
         format!("grpc_server_handling_seconds_count{{{put}}} 1"),
     ] {
         assert!(

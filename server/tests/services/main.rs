@@ -2,6 +2,7 @@
 
 mod coordination;
 mod doors;
+mod gateway;
 mod kv;
 mod lease;
 mod maintenance;

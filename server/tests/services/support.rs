@@ -190,7 +190,7 @@ async fn start_on(
         seed: at as u64 + 1,
     };
     let member = Member::start(config, parts).await.expect("the member starts");
-    network.attach(id, member.consensus().peer_handler());
+    network.attach(id, member.peer_handler());
     member
 }
 

@@ -220,7 +220,6 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("openraft", Rooms(&["raft"])),
     ("openraft-rt", Rooms(&["raft"])),
     ("rocksdb", Rooms(&["store_rocks"])),
-    ("prometheus-client", Rooms(&["server"])),
     ("clap", Rooms(&["engram", "cluster_tools", "harness", "sim", "kubernetes_harness"])),
     ("kube", Rooms(&["controllers"])),
     ("k8s-openapi", Rooms(&["controllers"])),
