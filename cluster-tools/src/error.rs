@@ -1,11 +1,14 @@
 //! What can go wrong for an operator's command, and the exit code that says so.
 //!
-//! Exit codes are etcdctl's (pkg/cobrautl): scripts that test them keep working.
+//! Invariant: every error has an entry in [`crate::catalogue`]: a stable id, a cause and a next
+//! step. Exit codes are etcdctl's (pkg/cobrautl): scripts that test them keep working.
+
+use crate::catalogue::{self, Entry, Id};
 
 /// The end of a failed command.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
-    /// The arguments or the text on standard input make no sense; nothing was sent.
+    /// The arguments make no sense; nothing was sent.
     #[error("{0}")]
     Usage(String),
     /// No endpoint could be reached; nothing was sent.
@@ -28,33 +31,45 @@ pub enum ToolError {
     /// A member's files are damaged, or are not what they should be.
     #[error("{0}")]
     Damaged(String),
+    /// Any other error of the catalogue.
+    #[error("{text}")]
+    Of {
+        /// Its entry in the catalogue.
+        id: Id,
+        /// What happened, with the names of this case.
+        text: String,
+    },
+    /// A verdict that was printed already: nothing more is said.
+    #[error("exit code {0}")]
+    Verdict(u8),
 }
 
 impl ToolError {
-    /// The process's exit code: 1 error, 2 bad connection, 3 invalid input, 5 not healthy, 6 input
-    /// or output.
+    /// An error of the catalogue.
+    pub fn of(id: Id, text: impl Into<String>) -> Self {
+        Self::Of { id, text: text.into() }
+    }
+
+    /// The entry of the catalogue that explains this error.
+    #[must_use]
+    pub fn entry(&self) -> &'static Entry {
+        catalogue::entry(match self {
+            Self::Usage(_) => Id::Usage,
+            Self::Connection { reason, .. } => catalogue::of_connection(reason),
+            Self::Rpc(status) => catalogue::of_status(status.code(), status.message()),
+            Self::Unhealthy(_) | Self::Verdict(_) => Id::Unhealthy,
+            Self::Io(_) => Id::Io,
+            Self::Damaged(_) => Id::Damaged,
+            Self::Of { id, .. } => *id,
+        })
+    }
+
+    /// The process's exit code; the catalogue says which error has which.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Rpc(status) if status.code() == tonic::Code::Unavailable => 2,
-            Self::Rpc(_) | Self::Damaged(_) => 1,
-            Self::Connection { .. } => 2,
-            Self::Usage(_) => 3,
-            Self::Unhealthy(_) => 5,
-            Self::Io(_) => 6,
-        }
-    }
-
-    /// The next thing to try, where there is one.
-    #[must_use]
-    pub fn advice(&self) -> Option<String> {
-        match self {
-            Self::Connection { .. } => Some(
-                "Is the server running? `engram dev` starts one; `--endpoints` or ETCDCTL_ENDPOINTS \
-                 name another."
-                    .to_owned(),
-            ),
-            _ => None,
+            Self::Verdict(code) => *code,
+            error => error.entry().exit_code,
         }
     }
 }
@@ -68,9 +83,17 @@ mod tests {
         let connection =
             ToolError::Connection { endpoint: "127.0.0.1:1".into(), reason: "refused".into() };
         assert_eq!(connection.exit_code(), 2);
-        assert_eq!(ToolError::Usage("no key".into()).exit_code(), 3);
+        assert_eq!(ToolError::Usage("no key".into()).exit_code(), 128);
         assert_eq!(ToolError::Rpc(tonic::Status::unavailable("gone")).exit_code(), 2);
         assert_eq!(ToolError::Rpc(tonic::Status::not_found("no lease")).exit_code(), 1);
-        assert!(connection.advice().is_some());
+        assert_eq!(ToolError::Verdict(2).exit_code(), 2);
+    }
+
+    #[test]
+    fn a_password_that_failed_is_named_by_its_id_only() {
+        let status = tonic::Status::invalid_argument(
+            "etcdserver: authentication failed, invalid user ID or password",
+        );
+        assert_eq!(ToolError::Rpc(status).entry().id, "E-CTL-021");
     }
 }

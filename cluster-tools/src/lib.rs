@@ -9,26 +9,37 @@
 //! Must not know: how the server is built inside.
 
 pub mod bench;
+pub mod catalogue;
 pub mod ctl;
 mod endpoints;
 mod error;
 pub mod util;
+mod wire;
 
-pub use endpoints::{connect, connect_each};
+pub use endpoints::connect;
 pub use error::ToolError;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Prints the error a verb ended with and turns it into the exit code.
 fn finish(result: Result<(), ToolError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(ToolError::Verdict(code)) => ExitCode::from(code),
+        // Whoever read the output went away, as `head` does: there is nobody to tell.
+        Err(ToolError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
-            eprintln!("Error: {error}");
-            if let Some(advice) = error.advice() {
-                eprintln!("{advice}");
-            }
-            ExitCode::from(error.exit_code())
+            let entry = error.entry();
+            let text = format!(
+                "Error: {error}\n  {}  {}\n  cause  {}\n  next   {}\n",
+                entry.id, entry.title, entry.cause, entry.next
+            );
+            // Nobody is left to tell when standard error is gone.
+            drop(std::io::stderr().lock().write_all(text.as_bytes()));
+            ExitCode::from(entry.exit_code)
         }
     }
 }

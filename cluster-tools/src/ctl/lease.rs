@@ -2,16 +2,23 @@
 //!
 //! Must not know: who keeps the time.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use proto::etcdserverpb::{
-    LeaseGrantRequest, LeaseKeepAliveRequest, LeaseLeasesRequest, LeaseRevokeRequest,
-    LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
+    LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
+    LeaseLeasesRequest, LeaseLeasesResponse, LeaseRevokeRequest, LeaseTimeToLiveRequest,
+    LeaseTimeToLiveResponse,
 };
 use services::etcdserverpb::lease_client::LeaseClient;
-use tonic::transport::Channel;
+use tokio::sync::mpsc;
 
-use super::{Global, parse_lease_id, print};
+use super::global::Global;
+use super::range::parse_lease_id;
+use super::show::{self, Doc, Object, Output, Table, answers, text};
 use crate::ToolError;
+use crate::catalogue::Id;
+use crate::wire::Wire;
 
 /// The verbs of `lease`.
 #[derive(Debug, Subcommand)]
@@ -32,6 +39,7 @@ pub(crate) enum Lease {
 #[derive(Debug, Args)]
 pub(crate) struct Grant {
     /// Time to live in seconds.
+    #[arg(allow_negative_numbers = true)]
     ttl: i64,
 }
 
@@ -65,36 +73,59 @@ pub(crate) struct KeepAlive {
 
 pub(crate) async fn run(global: &Global, lease: Lease) -> Result<(), ToolError> {
     let mut client = LeaseClient::new(global.channel().await?);
+    let output = &global.output;
     match lease {
         Lease::Grant(grant) => {
             let request = LeaseGrantRequest { ttl: grant.ttl, id: 0 };
             let answer = client.lease_grant(request).await?.into_inner();
-            print::line(
-                format!("lease {:016x} granted with TTL({}s)", answer.id, answer.ttl).as_bytes(),
+            output.say(
+                || granted(&answer),
+                || format!("lease {:016x} granted with TTL({}s)", answer.id, answer.ttl),
             )
         }
         Lease::Revoke(lease) => {
-            client.lease_revoke(LeaseRevokeRequest { id: lease.id }).await?;
-            print::line(format!("lease {:016x} revoked", lease.id).as_bytes())
+            let request = LeaseRevokeRequest { id: lease.id };
+            let answer = client.lease_revoke(request).await?.into_inner();
+            output.say(
+                || answers::header_alone(answer.header.as_ref()),
+                || format!("lease {:016x} revoked", lease.id),
+            )
         }
         Lease::Timetolive(ask) => {
             let request = LeaseTimeToLiveRequest { id: ask.lease.id, keys: ask.keys };
             let answer = client.lease_time_to_live(request).await?.into_inner();
-            print::line(time_to_live_text(&answer, ask.keys).as_bytes())
+            output.say(|| time_to_live(&answer), || time_to_live_text(output, &answer, ask.keys))
         }
         Lease::List => {
             let answer = client.lease_leases(LeaseLeasesRequest {}).await?.into_inner();
-            print::line(format!("found {} leases", answer.leases.len()).as_bytes())?;
-            answer
-                .leases
-                .iter()
-                .try_for_each(|lease| print::line(format!("{:016x}", lease.id).as_bytes()))
+            list(output, &mut client, &answer).await
         }
-        Lease::KeepAlive(keep) => keep_alive(&mut client, &keep).await,
+        Lease::KeepAlive(keep) => keep_alive(output, &mut client, &keep).await,
     }
 }
 
-fn time_to_live_text(answer: &LeaseTimeToLiveResponse, with_keys: bool) -> String {
+fn granted(answer: &LeaseGrantResponse) -> Doc {
+    answers::header_fields(answer.header.as_ref())
+        .with("ID", answer.id)
+        .with("TTL", answer.ttl)
+        .with("Error", answer.error.as_str())
+        .into()
+}
+
+fn time_to_live(answer: &LeaseTimeToLiveResponse) -> Doc {
+    let keys = match answer.keys.is_empty() {
+        true => Doc::Null,
+        false => Doc::list(&answer.keys, |key| Doc::bytes(key)),
+    };
+    answers::header_fields(answer.header.as_ref())
+        .with("id", answer.id)
+        .with("ttl", answer.ttl)
+        .with("granted-ttl", answer.granted_ttl)
+        .with("keys", keys)
+        .into()
+}
+
+fn time_to_live_text(output: &Output, answer: &LeaseTimeToLiveResponse, keys: bool) -> String {
     if answer.ttl < 0 {
         return format!("lease {:016x} already expired", answer.id);
     }
@@ -102,32 +133,128 @@ fn time_to_live_text(answer: &LeaseTimeToLiveResponse, with_keys: bool) -> Strin
         "lease {:016x} granted with TTL({}s), remaining({}s)",
         answer.id, answer.granted_ttl, answer.ttl
     );
-    if with_keys {
-        let keys: Vec<_> = answer.keys.iter().map(|key| String::from_utf8_lossy(key)).collect();
-        text.push_str(&format!(", attached keys([{}])", keys.join(" ")));
+    if keys {
+        let keys = answer
+            .keys
+            .iter()
+            .map(|key| if output.is_table() { output.cell(key) } else { text::safe_lines(key) });
+        text.push_str(&format!(", attached keys([{}])", keys.collect::<Vec<_>>().join(" ")));
     }
     text
 }
 
-async fn keep_alive(client: &mut LeaseClient<Channel>, keep: &KeepAlive) -> Result<(), ToolError> {
-    let id = keep.lease.id;
-    let (requests, outgoing) = tokio::sync::mpsc::channel(1);
-    let queue_closed = |_| ToolError::Usage("the renewal stream is closed".to_owned());
-    requests.send(LeaseKeepAliveRequest { id }).await.map_err(queue_closed)?;
-    let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
-    let mut answers = client.lease_keep_alive(outgoing).await?.into_inner();
-    while let Some(answer) = answers.message().await? {
-        if answer.ttl <= 0 {
-            return Err(ToolError::Usage(format!("lease {id:016x} expired or revoked.")));
+async fn list(
+    output: &Output,
+    client: &mut LeaseClient<Wire>,
+    answer: &LeaseLeasesResponse,
+) -> Result<(), ToolError> {
+    let mut table = Table::new(&["LEASE", "TTL", "REMAINING", "KEYS"]);
+    if output.is_table() {
+        for lease in &answer.leases {
+            let ask = LeaseTimeToLiveRequest { id: lease.id, keys: true };
+            let more = client.lease_time_to_live(ask).await?.into_inner();
+            let remaining = if more.ttl < 0 { "expired".into() } else { format!("{}s", more.ttl) };
+            let cells = [format!("{}s", more.granted_ttl), remaining, more.keys.len().to_string()];
+            table.row(std::iter::once(format!("{:016x}", lease.id)).chain(cells).collect());
         }
-        print::line(format!("lease {id:016x} keepalived with TTL({})", answer.ttl).as_bytes())?;
+    }
+    output.show(
+        || {
+            let one = |lease: &proto::etcdserverpb::LeaseStatus| {
+                Object::new().with("id", lease.id).into()
+            };
+            answers::header_fields(answer.header.as_ref())
+                .with("leases", Doc::list(&answer.leases, one))
+                .into()
+        },
+        || {
+            let mut text = format!("found {} leases\n", answer.leases.len());
+            answer.leases.iter().for_each(|lease| text.push_str(&format!("{:016x}\n", lease.id)));
+            text.into()
+        },
+        || table.text("no leases"),
+    )
+}
+
+async fn keep_alive(
+    output: &Output,
+    client: &mut LeaseClient<Wire>,
+    keep: &KeepAlive,
+) -> Result<(), ToolError> {
+    let id = keep.lease.id;
+    let mut renewal = Renewal::start(client, id).await?;
+    loop {
+        let answer = renewal.once().await?;
+        if answer.ttl <= 0 {
+            if keep.once {
+                return Err(
+                    tonic::Status::not_found("etcdserver: requested lease not found").into()
+                );
+            }
+            // Compat: etcdctl ends well here.
+            return show::line(format!("lease {id:016x} expired or revoked."));
+        }
+        output.say(
+            || {
+                answers::header_fields(answer.header.as_ref())
+                    .with("ID", answer.id)
+                    .with("TTL", answer.ttl)
+                    .into()
+            },
+            || format!("lease {id:016x} keepalived with TTL({})", answer.ttl),
+        )?;
         if keep.once {
             return Ok(());
         }
-        // A third of the time to live leaves two more tries before the lease runs out.
-        let pause_ms = u64::try_from(answer.ttl).unwrap_or(1).saturating_mul(1000) / 3;
-        tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
-        requests.send(LeaseKeepAliveRequest { id }).await.map_err(queue_closed)?;
+        tokio::time::sleep(pause(answer.ttl)).await;
     }
-    Ok(())
+}
+
+/// A third of the time to live leaves two more tries before the lease runs out.
+fn pause(ttl_s: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ttl_s).unwrap_or(1).saturating_mul(1000) / 3)
+}
+
+/// An open stream of renewals of one lease.
+pub(crate) struct Renewal {
+    id: i64,
+    requests: mpsc::Sender<LeaseKeepAliveRequest>,
+    answers: tonic::Streaming<LeaseKeepAliveResponse>,
+    /// The request that opened the stream is answered first.
+    asked: bool,
+}
+
+impl Renewal {
+    /// Opens the stream, with the first renewal.
+    pub(crate) async fn start(client: &mut LeaseClient<Wire>, id: i64) -> Result<Self, ToolError> {
+        let (requests, outgoing) = mpsc::channel(1);
+        requests.send(LeaseKeepAliveRequest { id }).await.map_err(|_| lost())?;
+        let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
+        let answers = client.lease_keep_alive(outgoing).await?.into_inner();
+        Ok(Self { id, requests, answers, asked: true })
+    }
+
+    /// Renews; a TTL of 0 says that the lease is gone.
+    pub(crate) async fn once(&mut self) -> Result<LeaseKeepAliveResponse, ToolError> {
+        if !std::mem::take(&mut self.asked) {
+            let request = LeaseKeepAliveRequest { id: self.id };
+            self.requests.send(request).await.map_err(|_| lost())?;
+        }
+        self.answers.message().await?.ok_or_else(lost)
+    }
+
+    /// Renews until the lease is gone or the server is.
+    pub(crate) async fn keep(mut self) -> ToolError {
+        loop {
+            match self.once().await {
+                Ok(answer) if answer.ttl > 0 => tokio::time::sleep(pause(answer.ttl)).await,
+                Ok(_) => return lost(),
+                Err(error) => return error,
+            }
+        }
+    }
+}
+
+fn lost() -> ToolError {
+    ToolError::of(Id::SessionLost, "session expired")
 }

@@ -1,212 +1,214 @@
 //! `txn`: compares, then-requests and else-requests, one a line, parted by empty lines.
 //!
-//! The grammar is etcdctl's: `mod("key") > "0"`, `value("key") = "x"`; requests are `put`, `get`
-//! and `del` with quoted or bare words.
+//! The grammar is etcdctl's: `mod("key") > "0"`; requests are `put`, `get` and `del` with their own
+//! flags, with bare, single- or double-quoted words.
 //!
 //! Must not know: how a transaction is run.
 
 use std::io::BufRead;
 
-use clap::Args;
+use clap::{Args, Parser};
 use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::request_op::Request;
 use proto::etcdserverpb::response_op::Response;
-use proto::etcdserverpb::{
-    Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest, TxnResponse,
-};
-use serde_json::json;
+use proto::etcdserverpb::{Compare, RequestOp, TxnRequest, TxnResponse};
 
-use super::print::{self, Format};
-use super::{Global, kv, parse_lease_id};
+use super::global::Global;
+use super::kv;
+use super::show::{self, Output, answers};
+use super::words::words;
 use crate::ToolError;
+use crate::catalogue::Id;
 
 /// Options of `txn`.
 #[derive(Debug, Args)]
-pub(crate) struct Txn {}
-
-pub(crate) async fn run(global: &Global, _txn: Txn) -> Result<(), ToolError> {
-    let request = read(std::io::stdin().lock())?;
-    let answer = kv::client(global).await?.txn(request).await?.into_inner();
-    show(global.write_out, &answer)
+pub(crate) struct Txn {
+    /// Say before each part what is expected.
+    #[arg(short, long)]
+    interactive: bool,
 }
 
-fn read(input: impl BufRead) -> Result<TxnRequest, ToolError> {
-    let mut parts: [Vec<String>; 3] = Default::default();
-    let mut part = 0;
-    for line in input.lines() {
-        let line = line?;
-        if line.trim().is_empty() {
-            part += 1;
-            if part == parts.len() {
+/// A line of requests, read with the verbs' own flags.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true, disable_help_flag = true, disable_help_subcommand = true)]
+enum Line {
+    Get(kv::Get),
+    Put(kv::Put),
+    Del(kv::Del),
+}
+
+const PROMPTS: [&str; 3] =
+    ["compares:", "success requests (get, put, del):", "failure requests (get, put, del):"];
+
+pub(crate) async fn run(global: &Global, txn: Txn) -> Result<(), ToolError> {
+    let request =
+        read(
+            std::io::stdin().lock(),
+            |prompt| {
+                if txn.interactive { show::line(prompt) } else { Ok(()) }
+            },
+        )?;
+    let answer = global.kv().await?.txn(request).await?.into_inner();
+    let output = &global.output;
+    output.show(|| answers::txn(&answer), || simple(output, &answer), || table(output, &answer))
+}
+
+fn read(
+    mut input: impl BufRead,
+    prompt: impl Fn(&str) -> Result<(), ToolError>,
+) -> Result<TxnRequest, ToolError> {
+    let mut request = TxnRequest::default();
+    for (part, what) in PROMPTS.iter().enumerate() {
+        prompt(what)?;
+        loop {
+            let mut line = String::new();
+            let ended = input.read_line(&mut line)? == 0;
+            let line = line.trim();
+            if line.is_empty() {
+                // Compat: etcdctl wants the empty line also behind the last part.
+                if ended && part < PROMPTS.len() - 1 {
+                    let text = format!("the transaction ends before its {}", PROMPTS[part + 1]);
+                    return Err(bad(text.trim_end_matches(':')));
+                }
                 break;
             }
-        } else {
-            parts[part].push(line);
+            match part {
+                0 => request.compare.push(compare(line)?),
+                1 => request.success.push(operation(line)?),
+                _ => request.failure.push(operation(line)?),
+            }
         }
     }
-    let [compares, success, failure] = parts;
-    Ok(TxnRequest {
-        compare: compares.iter().map(|line| compare(line)).collect::<Result<_, _>>()?,
-        success: success.iter().map(|line| request(line)).collect::<Result<_, _>>()?,
-        failure: failure.iter().map(|line| request(line)).collect::<Result<_, _>>()?,
-    })
+    Ok(request)
+}
+
+fn bad(text: impl Into<String>) -> ToolError {
+    ToolError::of(Id::Input, text)
 }
 
 /// `target("key") op "value"`.
 fn compare(line: &str) -> Result<Compare, ToolError> {
-    let bad = || ToolError::Usage(format!("invalid txn compare request: {line}"));
-    let (target, rest) = line.trim().split_once('(').ok_or_else(bad)?;
-    let (key, rest) = rest.split_once(')').ok_or_else(bad)?;
-    let mut words = words(rest)?.into_iter();
-    let (operator, operand) = (words.next().ok_or_else(bad)?, words.next().ok_or_else(bad)?);
+    let malformed = || bad(format!("malformed comparison: {line}"));
+    let (target, rest) = line.split_once('(').ok_or_else(malformed)?;
+    let (key, rest) = rest.rsplit_once(')').ok_or_else(malformed)?;
+    let parts = words(rest).map_err(|why| bad(format!("malformed comparison: {line}: {why}")))?;
+    let [operator, operand] = parts.as_slice() else { return Err(malformed()) };
+    let key = words(key).ok().filter(|words| words.len() == 1).ok_or_else(malformed)?.remove(0);
     let result = match operator.as_str() {
         "=" | "==" => CompareResult::Equal,
         "!=" => CompareResult::NotEqual,
         ">" => CompareResult::Greater,
         "<" => CompareResult::Less,
-        _ => return Err(bad()),
+        _ => return Err(malformed()),
     };
-    let number = || operand.parse::<i64>().map_err(|_| bad());
+    let number =
+        || operand.parse::<i64>().map_err(|_| bad(format!("invalid txn compare request: {line}")));
     let (target, union) = match target.trim() {
         "ver" | "version" => (CompareTarget::Version, TargetUnion::Version(number()?)),
         "c" | "create" => (CompareTarget::Create, TargetUnion::CreateRevision(number()?)),
         "m" | "mod" => (CompareTarget::Mod, TargetUnion::ModRevision(number()?)),
         "val" | "value" => (CompareTarget::Value, TargetUnion::Value(operand.clone().into())),
         "lease" => {
-            (CompareTarget::Lease, TargetUnion::Lease(parse_lease_id(&operand).map_err(|_| bad())?))
+            let lease = super::range::parse_lease_id(operand).map_err(bad)?;
+            (CompareTarget::Lease, TargetUnion::Lease(lease))
         }
-        _ => return Err(bad()),
+        other => return Err(bad(format!("malformed comparison: {line} (unknown target {other})"))),
     };
     Ok(Compare {
         result: result as i32,
         target: target as i32,
-        key: self::words(key)?.pop().ok_or_else(bad)?.into(),
+        key: key.into(),
         target_union: Some(union),
         ..Compare::default()
     })
 }
 
-/// `put key value`, `get key [end]`, `del key [end]`.
-fn request(line: &str) -> Result<RequestOp, ToolError> {
-    let bad = || ToolError::Usage(format!("invalid txn request: {line}"));
-    let words = words(line)?;
-    let mut operands = words.iter().skip(1).cloned();
-    let key = operands.next().ok_or_else(bad)?.into();
-    let second = operands.next();
-    if operands.next().is_some() {
-        return Err(bad());
-    }
-    let request = match words[0].as_str() {
-        "put" => Request::RequestPut(PutRequest {
-            key,
-            value: second.ok_or_else(bad)?.into(),
-            ..PutRequest::default()
-        }),
-        "get" => Request::RequestRange(RangeRequest {
-            key,
-            range_end: second.unwrap_or_default().into(),
-            ..RangeRequest::default()
-        }),
-        "del" => Request::RequestDeleteRange(DeleteRangeRequest {
-            key,
-            range_end: second.unwrap_or_default().into(),
-            ..DeleteRangeRequest::default()
-        }),
-        _ => return Err(bad()),
+fn operation(line: &str) -> Result<RequestOp, ToolError> {
+    let invalid = || bad(format!("invalid txn request: {line}"));
+    let words = words(line).map_err(|why| bad(format!("invalid txn request: {line}: {why}")))?;
+    let request = match Line::try_parse_from(words).map_err(|_| invalid())? {
+        Line::Get(get) => Request::RequestRange(get.request()?),
+        Line::Put(put) => Request::RequestPut(put.request(false).map_err(|_| invalid())?),
+        Line::Del(del) => Request::RequestDeleteRange(del.request()?),
     };
     Ok(RequestOp { request: Some(request) })
 }
 
-/// Splits at blanks; a double-quoted word may hold blanks and the escapes `\"`, `\\`, `\n`, `\t`.
-fn words(line: &str) -> Result<Vec<String>, ToolError> {
-    let mut words = Vec::new();
-    let mut rest = line.chars().peekable();
-    while let Some(&next) = rest.peek() {
-        if next.is_whitespace() {
-            rest.next();
-        } else if next == '"' {
-            rest.next();
-            words.push(quoted(&mut rest, line)?);
-        } else {
-            let mut word = String::new();
-            while let Some(character) = rest.next_if(|character| !character.is_whitespace()) {
-                word.push(character);
-            }
-            words.push(word);
-        }
-    }
-    Ok(words)
-}
-
-fn quoted(rest: &mut impl Iterator<Item = char>, line: &str) -> Result<String, ToolError> {
-    let mut word = String::new();
-    while let Some(character) = rest.next() {
-        match character {
-            '"' => return Ok(word),
-            '\\' => match rest.next() {
-                Some('n') => word.push('\n'),
-                Some('t') => word.push('\t'),
-                Some(escaped) => word.push(escaped),
-                None => break,
-            },
-            _ => word.push(character),
-        }
-    }
-    Err(ToolError::Usage(format!("a quoted word does not end: {line}")))
-}
-
-fn show(format: Format, answer: &TxnResponse) -> Result<(), ToolError> {
-    if format == Format::Json {
-        return print::json_line(&json!({
-            "header": print::header(answer.header.as_ref()),
-            "succeeded": answer.succeeded,
-            "responses": answer.responses.len(),
-        }));
-    }
-    print::line(if answer.succeeded { b"SUCCESS" } else { b"FAILURE" })?;
+fn simple(output: &Output, answer: &TxnResponse) -> Vec<u8> {
+    let mut lines = if answer.succeeded { b"SUCCESS\n".to_vec() } else { b"FAILURE\n".to_vec() };
     for response in &answer.responses {
-        print::line(b"")?;
-        match &response.response {
-            Some(Response::ResponseRange(range)) => kv::print_range(range, false, false)?,
-            Some(Response::ResponsePut(_)) => print::line(b"OK")?,
-            Some(Response::ResponseDeleteRange(deleted)) => {
-                print::line(deleted.deleted.to_string().as_bytes())?;
-            }
-            Some(Response::ResponseTxn(txn)) => show(format, txn)?,
-            None => {}
-        }
+        lines.push(b'\n');
+        lines.extend(match &response.response {
+            Some(Response::ResponseRange(range)) => kv::range_lines(output, range),
+            Some(Response::ResponsePut(put)) => kv::put_lines(output, put),
+            Some(Response::ResponseDeleteRange(deleted)) => kv::delete_lines(output, deleted),
+            Some(Response::ResponseTxn(txn)) => simple(output, txn),
+            None => Vec::new(),
+        });
     }
-    Ok(())
+    lines
+}
+
+fn table(output: &Output, answer: &TxnResponse) -> String {
+    let revision = answer.header.map_or(0, |header| header.revision);
+    let held = if answer.succeeded {
+        "the compares hold: SUCCESS requests were run"
+    } else {
+        "a compare does not hold: FAILURE requests were run"
+    };
+    let mut text = format!("{held}, revision {revision}\n");
+    for (at, response) in answer.responses.iter().enumerate() {
+        text.push_str(&format!("{}: ", at + 1));
+        text.push_str(&match &response.response {
+            Some(Response::ResponseRange(range)) => {
+                format!("get\n{}", kv::range_table(output, range, true, false))
+            }
+            Some(Response::ResponsePut(_)) => "put OK\n".to_owned(),
+            Some(Response::ResponseDeleteRange(deleted)) => {
+                format!("del {} key(s)\n", deleted.deleted)
+            }
+            Some(Response::ResponseTxn(txn)) => format!("txn\n{}", table(output, txn)),
+            None => "-\n".to_owned(),
+        });
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{compare, read, words};
+    use super::{compare, operation, read};
     use proto::etcdserverpb::compare::TargetUnion;
-
-    #[test]
-    fn quoted_words_keep_their_blanks() {
-        let expected = vec!["put".to_owned(), "a b".to_owned(), "say \"x\"".to_owned()];
-        assert_eq!(words(r#"put "a b" "say \"x\"""#).ok(), Some(expected));
-        assert!(words("put \"open").is_err());
-    }
+    use proto::etcdserverpb::request_op::Request;
 
     #[test]
     fn a_compare_names_target_key_and_operand() {
         let parsed = compare(r#"mod("k") > "5""#).expect("a valid compare");
         assert_eq!(parsed.target_union, Some(TargetUnion::ModRevision(5)));
         assert_eq!(&parsed.key[..], b"k");
-        assert!(compare("k = 5").is_err());
-        assert!(compare(r#"mod("k") ~ "5""#).is_err());
+        for bad in ["k = 5", r#"mod("k") ~ "5""#, r#"mod("k") > "x""#, r#"size("k") > "1""#] {
+            assert_eq!(compare(bad).expect_err(bad).exit_code(), 3);
+        }
+    }
+
+    #[test]
+    fn a_request_takes_the_verbs_own_flags() {
+        let parsed = operation("get k --prefix --limit 3").expect("valid");
+        let Some(Request::RequestRange(range)) = parsed.request else { panic!("a get") };
+        assert_eq!((&range.range_end[..], range.limit), (&b"l"[..], 3));
+        for bad in ["put k", "get", "drop k", "get k --nope"] {
+            assert!(operation(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
     fn empty_lines_part_compares_then_and_else() {
         let text = "ver(\"k\") = \"0\"\n\nput k v\n\nget k\n";
-        let request = read(text.as_bytes()).expect("a valid transaction");
+        let request = read(text.as_bytes(), |_| Ok(())).expect("a valid transaction");
         assert_eq!(
             (request.compare.len(), request.success.len(), request.failure.len()),
             (1, 1, 1)
         );
+        assert!(read("put".as_bytes(), |_| Ok(())).is_err());
+        assert!(read("".as_bytes(), |_| Ok(())).is_err(), "no parts at all");
     }
 }
