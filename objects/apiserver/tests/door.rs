@@ -420,6 +420,37 @@ async fn an_object_of_the_empty_namespace_is_told_that_its_namespace_is_missing(
 }
 
 #[tokio::test]
+async fn a_deleted_collection_is_answered_in_the_version_that_was_asked_for() {
+    let server = Started::new(|_| {}).await;
+    let all = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers";
+    let body = r#"{"apiVersion":"autoscaling/v1","kind":"HorizontalPodAutoscaler",
+        "metadata":{"name":"a"},"spec":{"maxReplicas":3,"targetCPUUtilizationPercentage":70,
+        "scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"a"}}}"#;
+    assert_eq!(server.ask("POST", all, &[JSON], body).await.code, 201);
+    let gone = server.ask("DELETE", all, &[], "").await.json();
+    assert_eq!(gone["apiVersion"], "autoscaling/v1");
+    assert_eq!(gone["items"][0]["spec"]["targetCPUUtilizationPercentage"], 70, "{gone}");
+    assert!(gone["items"][0].get("kind").is_none(), "{gone}");
+    assert_eq!(server.get(all).await.json()["items"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn the_status_of_a_flow_schema_takes_no_metadata_along() {
+    let server = Started::new(|_| {}).await;
+    let one = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/mine";
+    let body = r#"{"apiVersion":"flowcontrol.apiserver.k8s.io/v1","kind":"FlowSchema",
+        "metadata":{"name":"mine","labels":{"a":"b"}},
+        "spec":{"priorityLevelConfiguration":{"name":"global-default"}}}"#;
+    let all = one.trim_end_matches("/mine");
+    assert_eq!(server.ask("POST", all, &[JSON], body).await.code, 201);
+    let merge = ("content-type", "application/merge-patch+json");
+    let patch = r#"{"metadata":{"labels":{"a":"c"},"annotations":{"x":"y"}}}"#;
+    let patched = server.ask("PATCH", &format!("{one}/status"), &[merge], patch).await;
+    assert_eq!((patched.code, &patched.json()["metadata"]["labels"]["a"]), (200, &"b".into()));
+    assert!(patched.json()["metadata"].get("annotations").is_none());
+}
+
+#[tokio::test]
 async fn a_refused_deletion_of_a_job_comes_with_its_warning() {
     let server = Started::new(|_| {}).await;
     let job = "/apis/batch/v1/namespaces/default/jobs/absent";

@@ -115,6 +115,12 @@ pub const ACCEPTED: &[Accepted] = &[
                  happens; ours says so",
     },
     Accepted {
+        asked: "* persistentvolumes",
+        place: "*message",
+        values: Some("*Unsupported value: {}* | *Unsupported value: null*"),
+        reason: "an empty map of capacities is taken for an absent one",
+    },
+    Accepted {
         asked: "PATCH deployments",
         place: "header.warning",
         values: Some("*$setElementOrder/* | nothing"),

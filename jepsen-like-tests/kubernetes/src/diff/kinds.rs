@@ -21,6 +21,9 @@ pub struct Kind {
     /// Whether it has a scale subresource.
     #[serde(default)]
     pub scale: bool,
+    /// Whether it came later: it lives, and is not drawn, so that seeds keep what they draw.
+    #[serde(default)]
+    pub later: bool,
     /// An object of it, without `apiVersion` and name.
     object: Value,
     /// A merge patch that changes it.

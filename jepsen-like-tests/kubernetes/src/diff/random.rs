@@ -21,16 +21,17 @@ const REQUESTS: usize = 40;
 #[must_use]
 pub fn all(seed: u64, requests: usize, kinds: &[Kind]) -> Vec<Scenario> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let drawn: Vec<&Kind> = kinds.iter().filter(|kind| !kind.later).collect();
     (0..requests.div_ceil(REQUESTS))
-        .map(|number| scenario(&mut random, seed, number, kinds))
+        .map(|number| scenario(&mut random, seed, number, &drawn))
         .collect()
 }
 
-fn scenario(random: &mut ChaCha8Rng, seed: u64, number: usize, kinds: &[Kind]) -> Scenario {
+fn scenario(random: &mut ChaCha8Rng, seed: u64, number: usize, kinds: &[&Kind]) -> Scenario {
     let mut to = Scenario::new(format!("random {seed}-{number}"));
     let namespace = format!("random-{seed}-{number}");
     create_namespace(&mut to, &namespace);
-    let chosen: Vec<&Kind> = (0..3).filter_map(|_| kinds.choose(random)).collect();
+    let chosen: Vec<&Kind> = (0..3).filter_map(|_| kinds.choose(random).copied()).collect();
     for _ in 0..REQUESTS {
         let Some(kind) = chosen.choose(random) else { continue };
         request(random, &mut to, kind, &namespace);

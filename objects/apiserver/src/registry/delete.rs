@@ -3,8 +3,10 @@
 //! Invariants: an object with finalizers is only marked; a grace period can only become shorter;
 //! what the client is answered is the object while it lives on, else a report with its uid.
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use schema::Value;
+use serde_json::json;
 
 use super::names::{parse_time, time_text};
 use super::object;
@@ -14,6 +16,7 @@ use super::row::Resource;
 use super::rules::{DefaultPropagation, Grace};
 use super::serving::Registry;
 use super::state::{Attempt, Current};
+use crate::cache::Listed;
 use crate::status::{Details, Reason, Status, success};
 use crate::storage::Revision;
 
@@ -147,7 +150,11 @@ impl Registry {
     ) -> Result<Answer, Status> {
         let row = &*target.resource;
         let listed = self.list(context, target, list).await?;
-        let answer = listed.json(&format!("{}List", row.kind()), &row.facts.api_version());
+        let answer = if row.is_stored_version() {
+            listed.json(&format!("{}List", row.kind()), &row.facts.api_version())
+        } else {
+            presented_list(row, &listed)?
+        };
         let mut each = Vec::with_capacity(listed.items.len());
         for item in &listed.items {
             each.push(Target {
@@ -166,6 +173,26 @@ impl Registry {
         }
         Ok(Answer::object(answer))
     }
+}
+
+/// The list in the version that was asked for, where it is not the stored one.
+fn presented_list(row: &Resource, listed: &Listed) -> Result<Bytes, Status> {
+    let items = listed.items.iter().map(|item| {
+        let mut object: Value =
+            serde_json::from_slice(&row.presented(item)).map_err(Status::internal)?;
+        if let Some(members) = object.as_object_mut() {
+            members.remove("kind");
+            members.remove("apiVersion");
+        }
+        Ok(object)
+    });
+    let list = json!({
+        "kind": format!("{}List", row.kind()),
+        "apiVersion": row.facts.api_version(),
+        "metadata": {"resourceVersion": listed.revision.to_string()},
+        "items": items.collect::<Result<Vec<Value>, Status>>()?,
+    });
+    serde_json::to_vec(&list).map(Bytes::from).map_err(Status::internal)
 }
 
 impl Registry {

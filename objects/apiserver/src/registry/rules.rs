@@ -377,8 +377,14 @@ static RULES: &[Rule] = &[
         ..BASE
     },
     // flowcontrol.apiserver.k8s.io
-    counted("flowcontrol.apiserver.k8s.io", "flowschemas"),
-    counted("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+    Rule {
+        status_metadata: StatusMetadata::KeepAll,
+        ..counted("flowcontrol.apiserver.k8s.io", "flowschemas")
+    },
+    Rule {
+        status_metadata: StatusMetadata::KeepAll,
+        ..counted("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations")
+    },
     // admissionregistration.k8s.io
     admission("mutatingwebhookconfigurations"),
     admission("validatingwebhookconfigurations"),
