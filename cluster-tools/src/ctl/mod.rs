@@ -18,6 +18,7 @@ mod lease;
 mod ls;
 mod maintenance;
 mod member;
+mod migrate;
 mod mirror;
 mod observe;
 mod process;
@@ -141,6 +142,9 @@ enum Verb {
     /// Copy keys to another cluster and keep following.
     #[command(after_help = "Example:\n  engram ctl make-mirror --prefix /app/ http://standby:2379")]
     MakeMirror(mirror::Mirror),
+    /// Copy a running etcd, live, and prove that both sides are equal.
+    #[command(after_help = "Example:\n  engram ctl migrate --from http://old:2379")]
+    Migrate(migrate::Migrate),
     /// Keep endpoints and certificates under names.
     #[command(
         subcommand,
@@ -226,6 +230,7 @@ async fn dispatch(global: Global, verb: Verb) -> Result<(), ToolError> {
         Verb::Role(verb) => auth::role(global, verb).await,
         Verb::Check(check) => check::run(global, check).await,
         Verb::MakeMirror(mirror) => mirror::run(global, mirror).await,
+        Verb::Migrate(migrate) => migrate::run(global, migrate).await,
         // Those that ask nobody were run before.
         Verb::Context(_) | Verb::Version | Verb::Options => Ok(()),
     }

@@ -13,3 +13,4 @@ pub mod opponents;
 mod pause;
 pub mod process;
 pub mod rounds;
+pub mod snapshots;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use engram_harness::process::{self, Kind, Member, Programs};
-use engram_harness::{bad_input, diff, opponents, rounds};
+use engram_harness::{bad_input, diff, opponents, rounds, snapshots};
 use programs::finish;
 
 /// Breaks clusters of real binaries from outside and checks what their clients saw.
@@ -43,6 +43,15 @@ enum Suite {
         /// How many rounds.
         #[arg(long, default_value_t = 30)]
         rounds: u64,
+    },
+    /// Carry histories in files between the real etcd and Engram, and copy a running one.
+    Snapshots {
+        /// What the histories are drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Keys of a history.
+        #[arg(long, default_value_t = 300)]
+        keys: u64,
     },
     /// Measure beside the real etcd.
     Bench {
@@ -90,6 +99,7 @@ async fn run(suite: Suite) -> Result<()> {
             finish("diff", conversations - failed, failed, "engram-harness diff")
         }
         Suite::BadInput => refuse(&programs).await,
+        Suite::Snapshots { seed, keys } => carry(&programs, snapshots::Plan { keys, seed }).await,
         Suite::Rounds { seed, rounds } => break_cluster(&programs, seed, rounds).await,
         Suite::Bench { seconds, keys, put_ratio_min, page_ratio_min } => {
             let plan = opponents::Plan { seconds, keys };
@@ -121,6 +131,16 @@ async fn break_cluster(programs: &Programs, seed: u64, rounds: u64) -> Result<()
     );
     let again = format!("engram-harness rounds --seed {seed} --rounds {rounds}");
     finish("rounds", summary.passed, summary.failed, &again)
+}
+
+async fn carry(programs: &Programs, plan: snapshots::Plan) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let outcome = snapshots::run(programs, folder.path(), plan).await?;
+    for failed in &outcome.failed {
+        println!("  {failed}");
+    }
+    let again = format!("engram-harness snapshots --seed {} --keys {}", plan.seed, plan.keys);
+    finish("snapshots", outcome.passed, outcome.failed.len() as u64, &again)
 }
 
 async fn refuse(programs: &Programs) -> Result<()> {

@@ -51,7 +51,9 @@ impl Maintenance for MaintenanceDoor {
         request: Request<pb::DefragmentRequest>,
     ) -> Result<Answer<pb::DefragmentResponse>, Status> {
         self.0.authorize(&Caller::of(&request), Call::Administration).await?;
+        tracing::info!("starting defragment");
         self.0.read_blocking(|reader| reader.reclaim()).await.map_err(ServeError::from)?;
+        tracing::info!("finished defragment");
         // Compat: etcd answers without a header.
         Ok(Answer::new(pb::DefragmentResponse { header: None }))
     }

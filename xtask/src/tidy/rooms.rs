@@ -347,7 +347,7 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("rpds", Rooms(&["store"])),
     ("crc32fast", Rooms(&["store"])),
     ("sha1", Rooms(&["raft"])),
-    ("sha2", Rooms(&["raft", "store", "apiserver", "bbolt", "server"])),
+    ("sha2", Rooms(&["raft", "store", "apiserver", "bbolt", "server", "cluster_tools"])),
     // Seeded where it matters (see the bans).
     (
         "rand",

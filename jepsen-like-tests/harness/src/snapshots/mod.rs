@@ -1,0 +1,241 @@
+//! Files in and out, on real binaries: what Engram saves is restored by the real etcdutl and served
+//! by the real etcd, what etcd saves is imported by Engram, and the hashes are equal.
+//!
+//! Invariant: a history is made once, on one side; everything else is read from files or asked.
+//!
+//! Must not know: pages and rows of a file.
+
+mod history;
+mod tools;
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use self::history::{holds, make, make_users, users};
+use self::tools::{Tools, on};
+use crate::process::{Kind, Member, Programs, cluster, dial};
+
+/// What a run is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Keys of the history beside its odd ones; their values come to half a kilobyte each.
+    pub keys: u64,
+    /// What keys, values and the order of changes are drawn from.
+    pub seed: u64,
+}
+
+/// What happened.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Checks that held.
+    pub passed: u64,
+    /// What did not, in words.
+    pub failed: Vec<String>,
+}
+
+impl Outcome {
+    fn check(&mut self, what: &str, held: Result<()>) {
+        match held {
+            Ok(()) => self.passed += 1,
+            Err(error) => self.failed.push(format!("{what}: {error:#}")),
+        }
+    }
+}
+
+/// Runs every check.
+///
+/// *Errors*: a server or a file could not be made at all.
+pub async fn run(programs: &Programs, folder: &Path, plan: Plan) -> Result<Outcome> {
+    let tools = Tools::new(programs, folder);
+    let mut outcome = Outcome::default();
+    let saved = out(&tools, programs, folder, plan, &mut outcome).await?;
+    back(&tools, programs, &saved, &mut outcome).await?;
+    raised(&tools, programs, &saved, &mut outcome).await?;
+    refused(&tools, &saved, &mut outcome)?;
+    followed(&tools, programs, folder, plan, &mut outcome).await?;
+    Ok(outcome)
+}
+
+/// A saved snapshot, and what the server said that it is of.
+struct Saved {
+    file: String,
+    hash: Hash,
+    held: history::Held,
+}
+
+/// `HashKV`: hash, revision, compacted revision.
+type Hash = (u32, i64, i64);
+
+/// Engram's snapshot through etcd's tools into etcd.
+async fn out(
+    tools: &Tools,
+    programs: &Programs,
+    folder: &Path,
+    plan: Plan,
+    outcome: &mut Outcome,
+) -> Result<Saved> {
+    let mut engram = single(programs, Kind::Engram, &folder.join("first"), &[]).await?;
+    make(engram.client_url(), plan).await?;
+    let file = tools.save(engram.client_url(), "engram.db")?;
+    let hash = tools.endpoint_hash(engram.client_url())?;
+    let held = holds(tools, engram.client_url())?;
+    engram.terminate().await?;
+    outcome.check("etcdutl finds the file sound", tools.etcdutl_status(&file).map(drop));
+    outcome.check("both tools tell the same of the file", tools.statuses_agree(&file));
+    outcome.check(
+        "etcdutl hashes the file as the server did",
+        equal(tools.etcdutl_hash(&file)?, hash),
+    );
+    outcome.check("engram util hashes it so too", equal(tools.engram_hash(&file)?, hash));
+    let data = tools.etcdutl_restore(&file, "restored", &[])?;
+    let mut etcd = on(programs, Kind::Etcd, &data).await?;
+    let url = etcd.client_url().to_owned();
+    outcome.check("etcd answers the same HashKV", equal(tools.endpoint_hash(&url)?, hash));
+    outcome.check("etcd holds the same", equal(&holds(tools, &url)?, &held));
+    outcome.check("etcd takes writes", tools.etcdctl(&url, &["put", "later", "x"]).map(drop));
+    etcd.terminate().await?;
+    Ok(Saved { file, hash, held })
+}
+
+/// etcd's files into Engram: a snapshot, a data directory, one in use, one that was killed.
+async fn back(
+    tools: &Tools,
+    programs: &Programs,
+    saved: &Saved,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let data = tools.etcdutl_restore(&saved.file, "source", &[])?;
+    let mut etcd = on(programs, Kind::Etcd, &data).await?;
+    let url = etcd.client_url().to_owned();
+    tools.etcdctl(&url, &["put", "only/etcd", "wrote this"])?;
+    make_users(tools, &url)?;
+    let known = users(tools, &url)?;
+    let file = tools.save(&url, "etcd.db")?;
+    let (hash, held) = (tools.endpoint_hash(&url)?, holds(tools, &url)?);
+    outcome.check("a running etcd's directory is refused", tools.import_refused(&data, "in use"));
+    etcd.kill()?;
+    outcome.check(
+        "a killed etcd's directory is refused, or it is whole",
+        tools
+            .import_refused(&data, "did not stop cleanly")
+            .or_else(|_| tools.import(&data, "killed").map(drop)),
+    );
+    etcd.start()?;
+    etcd.ready().await?;
+    etcd.terminate().await?;
+    for (what, from) in [("a snapshot", file.as_str()), ("a data directory", data.as_str())] {
+        let into = tools.import(from, &format!("imported {what}"))?;
+        outcome.check(
+            &format!("the directory made of {what} hashes as etcd"),
+            equal(tools.engram_hash(&into)?, hash),
+        );
+        let mut engram = on(programs, Kind::Engram, &into).await?;
+        let url = engram.client_url().to_owned();
+        outcome.check(
+            &format!("Engram answers etcd's HashKV after {what}"),
+            equal(tools.endpoint_hash(&url)?, hash),
+        );
+        outcome.check(
+            &format!("Engram holds the same after {what}"),
+            equal(&holds(tools, &url)?, &held),
+        );
+        outcome.check("a directory in use is refused", tools.verify_refused(&into, "in use"));
+        let again = tools.save(&url, "again.db")?;
+        engram.terminate().await?;
+        outcome.check("the directory is sound", tools.verify(&into));
+        let data = tools.etcdutl_restore(&again, &format!("returned {what}"), &[])?;
+        let mut etcd = on(programs, Kind::Etcd, &data).await?;
+        let kept = users(tools, etcd.client_url())?;
+        outcome.check(&format!("users and roles came through after {what}"), equal(&kept, &known));
+        etcd.terminate().await?;
+    }
+    Ok(())
+}
+
+/// A raised revision: both tools make the same of it.
+async fn raised(
+    tools: &Tools,
+    programs: &Programs,
+    saved: &Saved,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let flags = ["--bump-revision", "1000000", "--mark-compacted"];
+    let theirs = tools.etcdutl_restore(&saved.file, "raised-etcd", &flags)?;
+    let mut etcd = on(programs, Kind::Etcd, &theirs).await?;
+    let hash = tools.endpoint_hash(etcd.client_url())?;
+    etcd.terminate().await?;
+    let ours = tools.engram_restore(&saved.file, "raised-engram", &flags)?;
+    outcome.check("a raised revision hashes alike", equal(tools.engram_hash(&ours)?, hash));
+    outcome.check("the revision is raised by so much", equal(hash.1, saved.hash.1 + 1_000_000));
+    Ok(())
+}
+
+/// Files that are no snapshots.
+fn refused(tools: &Tools, saved: &Saved, outcome: &mut Outcome) -> Result<()> {
+    let whole = std::fs::read(&saved.file)?;
+    let mut altered = 0;
+    for at in (0..whole.len()).step_by((whole.len() / 24).max(4096)) {
+        let cut = tools.file("cut.db", &whole[..at])?;
+        outcome.check(&format!("cut at {at}"), tools.restore_refused(&cut));
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        altered += 1;
+        let file = tools.file("altered.db", &bytes)?;
+        outcome.check(&format!("altered at {at}"), tools.restore_refused(&file));
+    }
+    ensure!(altered > 2, "the file is too short to be cut");
+    Ok(())
+}
+
+/// A live copy: an etcd that goes on while it is copied, compacted in between.
+async fn followed(
+    tools: &Tools,
+    programs: &Programs,
+    folder: &Path,
+    plan: Plan,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let mut etcd =
+        single(programs, Kind::Etcd, &folder.join("live"), &["--unsafe-no-fsync"]).await?;
+    let url = etcd.client_url().to_owned();
+    make(&url, plan).await?;
+    let mut empty = single(programs, Kind::Engram, &folder.join("empty"), &[]).await?;
+    let writer = tokio::spawn(history::go_on(dial(&url).await?, plan.seed, true));
+    let copied = tools.migrate(&url, empty.client_url());
+    outcome.check("a live copy into an empty member is equal", copied.map(drop));
+    writer.await??;
+    let again = tools.migrate(&url, empty.client_url());
+    outcome.check("a second run copies what came later", again.map(drop));
+    empty.terminate().await?;
+    let file = tools.save(&url, "live.db")?;
+    let into = tools.import(&file, "followed")?;
+    let mut engram = on(programs, Kind::Engram, &into).await?;
+    let imported = tools.endpoint_hash(&url)?.1;
+    history::go_on(dial(&url).await?, plan.seed + 1, false).await?;
+    // What the import brought is compacted in the source alone; the copy does it too.
+    tools.etcdctl(&url, &["compaction", &imported.to_string()])?;
+    let exact = tools.migrate(&url, engram.client_url());
+    let proved = exact.and_then(|said| {
+        ensure!(said.contains("HashKV equal"), "no hash was compared: {said}");
+        Ok(())
+    });
+    outcome.check("a copy that began with an import has the same HashKV", proved);
+    engram.terminate().await?;
+    etcd.terminate().await?;
+    Ok(())
+}
+
+/// One fresh member, ready.
+async fn single(programs: &Programs, kind: Kind, folder: &Path, extra: &[&str]) -> Result<Member> {
+    std::fs::create_dir_all(folder)?;
+    let mut member = cluster(programs, kind, folder, 1, extra)?.remove(0);
+    member.start()?;
+    member.ready().await?;
+    Ok(member)
+}
+
+fn equal<T: PartialEq + std::fmt::Debug>(one: T, other: T) -> Result<()> {
+    ensure!(one == other, "{one:?} instead of {other:?}");
+    Ok(())
+}

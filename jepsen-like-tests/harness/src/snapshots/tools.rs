@@ -1,0 +1,202 @@
+//! The command lines of etcd's tools and of ours, and what they print.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::Hash;
+use crate::process::{Kind, Member, Programs, free_ports};
+
+/// The programs, and the folder their files go to.
+pub(super) struct Tools {
+    programs: Programs,
+    folder: PathBuf,
+}
+
+impl Tools {
+    pub(super) fn new(programs: &Programs, folder: &Path) -> Self {
+        Self { programs: programs.clone(), folder: folder.to_owned() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    /// Writes a file.
+    pub(super) fn file(&self, name: &str, bytes: &[u8]) -> Result<String> {
+        let path = self.path(name);
+        std::fs::write(&path, bytes)?;
+        Ok(path)
+    }
+
+    pub(super) fn etcdctl(&self, url: &str, words: &[&str]) -> Result<String> {
+        let endpoint = format!("--endpoints={url}");
+        let words = [words, &[endpoint.as_str()]].concat();
+        said(&self.programs.peer("etcdctl"), &words)
+    }
+
+    fn etcdutl(&self, words: &[&str]) -> Result<String> {
+        said(&self.programs.peer("etcdutl"), words)
+    }
+
+    fn util(&self, words: &[&str]) -> Result<String> {
+        said(&self.programs.engram, &[&["util"], words].concat())
+    }
+
+    /// A tool of ours that must refuse, with these words.
+    fn util_refused(&self, words: &[&str], with: &str) -> Result<()> {
+        let output = output(&self.programs.engram, &[&["util"], words].concat())?;
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(!output.status.success(), "it was taken");
+        ensure!(output.status.code().is_some(), "it crashed: {error}");
+        ensure!(error.contains(with) && !error.contains("panicked"), "{error}");
+        Ok(())
+    }
+
+    /// Saves a snapshot from a server.
+    pub(super) fn save(&self, url: &str, name: &str) -> Result<String> {
+        let file = self.path(name);
+        self.etcdctl(url, &["snapshot", "save", &file])?;
+        Ok(file)
+    }
+
+    pub(super) fn endpoint_hash(&self, url: &str) -> Result<Hash> {
+        let said = self.etcdctl(url, &["endpoint", "hashkv", "-w", "json"])?;
+        let answer: Value = serde_json::from_str(&said)?;
+        hash(&answer[0]["HashKV"], ["hash", "hash_revision", "compact_revision"])
+    }
+
+    pub(super) fn etcdutl_status(&self, file: &str) -> Result<Value> {
+        Ok(serde_json::from_str(&self.etcdutl(&["snapshot", "status", file, "-w", "json"])?)?)
+    }
+
+    /// Both tools print the same of a file, in every format.
+    pub(super) fn statuses_agree(&self, file: &str) -> Result<()> {
+        for format in ["simple", "fields", "table"] {
+            let words = ["snapshot", "status", file, "-w", format];
+            let (theirs, ours) = (self.etcdutl(&words)?, self.util(&words)?);
+            ensure!(theirs == ours, "{ours} instead of {theirs}");
+        }
+        let ours: Value =
+            serde_json::from_str(&self.util(&["snapshot", "status", file, "-w", "json"])?)?;
+        let theirs = self.etcdutl_status(file)?;
+        ensure!(ours == theirs, "{ours} instead of {theirs}");
+        Ok(())
+    }
+
+    /// Compat: etcdutl opens the file for writing, so it gets a copy.
+    pub(super) fn etcdutl_hash(&self, file: &str) -> Result<Hash> {
+        let copy = self.path("hashed.db");
+        std::fs::copy(file, &copy)?;
+        util_hash(&self.etcdutl(&["hashkv", &copy, "-w", "json"])?)
+    }
+
+    /// Of a file or of a member's directory.
+    pub(super) fn engram_hash(&self, from: &str) -> Result<Hash> {
+        util_hash(&self.util(&["hashkv", from, "-w", "json"])?)
+    }
+
+    pub(super) fn etcdutl_restore(&self, file: &str, name: &str, flags: &[&str]) -> Result<String> {
+        let data = self.path(name);
+        self.etcdutl(&[&["snapshot", "restore", file, "--data-dir", &data], flags].concat())?;
+        Ok(data)
+    }
+
+    pub(super) fn engram_restore(&self, file: &str, name: &str, flags: &[&str]) -> Result<String> {
+        let data = self.path(name);
+        self.util(&[&["snapshot", "restore", file, "--data-dir", &data], flags].concat())?;
+        Ok(data)
+    }
+
+    pub(super) fn import(&self, from: &str, name: &str) -> Result<String> {
+        let data = self.path(name);
+        self.util(&["import", from, "--data-dir", &data])?;
+        Ok(data)
+    }
+
+    pub(super) fn import_refused(&self, from: &str, with: &str) -> Result<()> {
+        self.util_refused(&["import", from, "--data-dir", &self.path("refused")], with)
+    }
+
+    pub(super) fn verify(&self, data: &str) -> Result<()> {
+        self.util(&["verify", "--data-dir", data]).map(drop)
+    }
+
+    pub(super) fn verify_refused(&self, data: &str, with: &str) -> Result<()> {
+        self.util_refused(&["verify", "--data-dir", data], with)
+    }
+
+    /// A file that must not be restored, and leaves nothing.
+    pub(super) fn restore_refused(&self, file: &str) -> Result<()> {
+        let data = self.path("nothing");
+        let words = ["snapshot", "restore", file, "--data-dir", &data];
+        self.util_refused(&words, file)?;
+        self.util_refused(&[&words[..], &["--skip-hash-check"]].concat(), "").or_else(|error| {
+            // Without the checksum an altered value may pass; a directory was made then.
+            std::fs::remove_dir_all(&data).map_err(|_| error)
+        })?;
+        ensure!(!Path::new(&data).exists(), "a directory was left behind");
+        Ok(())
+    }
+
+    /// Copies a running etcd; what was printed.
+    pub(super) fn migrate(&self, from: &str, to: &str) -> Result<String> {
+        let endpoints = format!("--endpoints={to}");
+        said(&self.programs.engram, &["ctl", "migrate", "--from", from, &endpoints])
+    }
+}
+
+fn util_hash(json: &str) -> Result<Hash> {
+    hash(&serde_json::from_str(json)?, ["hash", "hashRevision", "compactRevision"])
+}
+
+/// A hash in a JSON answer; zero fields may be left out.
+fn hash(answer: &Value, names: [&str; 3]) -> Result<Hash> {
+    let number = |name: &str| answer.get(name).map_or(Some(0), Value::as_i64);
+    let [hash, revision, compacted] = names.map(|name| number(name).context("not a number"));
+    Ok((u32::try_from(hash?)?, revision?, compacted?))
+}
+
+fn output(program: &Path, words: &[&str]) -> Result<Output> {
+    Command::new(program)
+        .args(words)
+        .output()
+        .with_context(|| format!("{} {words:?}", program.display()))
+}
+
+/// What a program printed. *Errors*: it failed; with what it complained of.
+fn said(program: &Path, words: &[&str]) -> Result<String> {
+    let output = output(program, words)?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        bail!("{} {words:?} ended with {}: {error}", program.display(), output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A server on a directory that is there already, ready.
+pub(super) async fn on(programs: &Programs, kind: Kind, data: &str) -> Result<Member> {
+    let ports = free_ports(2)?;
+    let [client, peer] = [0, 1].map(|at: usize| format!("http://127.0.0.1:{}", ports[at]));
+    let mut arguments = match kind {
+        Kind::Etcd => Vec::new(),
+        Kind::Engram => vec!["server".to_owned()],
+    };
+    arguments.extend([
+        format!("--data-dir={data}"),
+        format!("--listen-client-urls={client}"),
+        format!("--advertise-client-urls={client}"),
+        format!("--listen-peer-urls={peer}"),
+    ]);
+    let program = match kind {
+        Kind::Etcd => programs.peer("etcd"),
+        Kind::Engram => programs.engram.clone(),
+    };
+    let log = PathBuf::from(format!("{data}.log"));
+    let mut member = Member::new(program, arguments, log, client);
+    member.start()?;
+    member.ready().await?;
+    Ok(member)
+}
