@@ -83,7 +83,7 @@ catalogue! {
     NoUser "E-CTL-020" 1 "credentials are needed",
         "Authentication is enabled and the request came without a user or with a token that is no longer valid.",
         "Give --user NAME and type the password when asked (or ETCDCTL_USER and ETCDCTL_PASSWORD).";
-    BadPassword "E-CTL-021" 1 "the user or the password is wrong",
+    BadPassword "E-CTL-021" 2 "the user or the password is wrong",
         "The server does not tell which of the two.",
         "Type the password again; root may set a new one with `engram ctl user passwd NAME`.";
     PermissionDenied "E-CTL-022" 1 "the user may not do this",
@@ -248,7 +248,7 @@ pub fn errors_page() -> String {
          ## Exit codes\n\n\
          | code | meaning |\n|---|---|\n\
          | 0 | done |\n| 1 | the server refused, or an error of the cluster |\n\
-         | 2 | no connection, no leader |\n| 3 | the text on standard input makes no sense |\n\
+         | 2 | no connection, no leader, or the login failed |\n| 3 | the text on standard input makes no sense |\n\
          | 4 | not offered |\n| 5 | interrupted by the server |\n| 6 | input or output failed |\n\
          | 128 | the command line makes no sense |\n\n\
          `engram ctl doctor` ends with 0 (well), 1 (warnings) or 2 (something needs you now); `ctl \

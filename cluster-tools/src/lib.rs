@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod ctl;
 mod endpoints;
 mod error;
+pub mod manual;
 pub mod util;
 mod wire;
 

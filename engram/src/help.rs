@@ -6,8 +6,18 @@ use std::process::ExitCode;
 use server::config::nearest;
 use server::version::{ENGRAM_VERSION, ETCD_VERSION};
 
-const WORDS: [&str; 8] =
-    ["dev", "server", "apiserver", "controllers", "ctl", "util", "bench", "version"];
+const WORDS: [&str; 10] = [
+    "dev",
+    "server",
+    "apiserver",
+    "controllers",
+    "ctl",
+    "util",
+    "bench",
+    "completions",
+    "man",
+    "version",
+];
 
 const HELP: &str = "\
 Engram: a replicated, watchable key-value store that any etcd v3 client can use unchanged, and a
@@ -19,9 +29,11 @@ Usage: engram <command> [flags]
   server       run one member of a store; takes etcd's flags and ETCD_* variables
   apiserver    serve the Kubernetes API over any etcd v3; takes kube-apiserver's flags
   controllers  run controllers, scheduler and simulated nodes against a Kubernetes API
-  ctl          get, put, watch … against a running store
+  ctl          everything etcdctl does against a running store, and top, doctor, member replace
   util         look into a data directory of a stopped member
   bench        measure a running store
+  completions  print a completion script: bash, zsh or fish
+  man          print the man page, or write all pages to a folder
   version      print the versions
 
 Each command explains itself with --help. Called by the name `etcd`, `kube-apiserver` or

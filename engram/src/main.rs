@@ -10,6 +10,7 @@ mod data_dir;
 mod dev;
 mod help;
 mod logging;
+mod manual;
 mod peers;
 mod server_command;
 mod signals;
@@ -39,6 +40,8 @@ fn main() -> ExitCode {
         "ctl" => cluster_tools::ctl::run(words),
         "util" => cluster_tools::util::run(words, wiring::STATES),
         "bench" => cluster_tools::bench::run(words),
+        "completions" => manual::completions(words),
+        "man" => manual::man(words),
         "version" | "--version" | "-V" => help::print_version(),
         "help" | "--help" | "-h" => help::print(),
         other => help::unknown(other),

@@ -103,6 +103,8 @@ fn suites(root: &Path) -> Vec<Stage> {
         Stage::program("bad input", &harness, &["bad-input"]),
         // Some 20 s: servers are started a dozen times.
         Stage::program("snapshots", &harness, &["snapshots"]),
+        // Two hundred command lines, each by two programs: about fifteen seconds.
+        Stage::program("ctl beside etcdctl", &harness, &["ctl"]),
         Stage::program("bench, short", &harness, &["bench", "--seconds", "0.4", "--keys", "20000"]),
         Stage::program("crash rounds", &harness, &["rounds", "--rounds", ROUNDS]),
         // With the checks of a development build; some seeds run twice and must go the same way.

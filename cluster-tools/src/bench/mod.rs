@@ -110,6 +110,12 @@ impl Load {
     }
 }
 
+/// The whole command tree, for completions and man pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Bench as clap::CommandFactory>::command()
+}
+
 /// Parses and runs one `engram bench` command; `arguments` start after the word `bench`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words = std::iter::once(OsString::from("engram bench")).chain(arguments);

@@ -139,7 +139,7 @@ pub(crate) fn run(output: &Output, verb: Verb, given: Context) -> Result<(), Too
     let path = place()?;
     let mut contexts = Contexts::load(&path)?;
     match verb {
-        Verb::List => return list(output, &contexts, &path),
+        Verb::List => list(output, &contexts, &path),
         Verb::Use(Name { name }) => {
             contexts.named(&name, &path)?;
             contexts.current = Some(name.clone());

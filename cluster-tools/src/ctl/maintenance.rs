@@ -77,8 +77,8 @@ pub(crate) async fn alarm(global: &Global, verb: Alarm) -> Result<(), ToolError>
     let mut client = MaintenanceClient::new(global.channel().await?);
     let listed = client.alarm(pb::AlarmRequest::default()).await?.into_inner();
     let Alarm::Disarm = verb else { return show_alarms(&global.output, &listed, "no alarms") };
-    let mut cleared = pb::AlarmResponse { header: listed.header, alarms: Vec::new() };
-    // Compat: as etcd's client does it, each alarm by itself.
+    // Compat: as etcd's client does it, each alarm by itself, and without a header.
+    let mut cleared = pb::AlarmResponse::default();
     for alarm in listed.alarms {
         let request = pb::AlarmRequest {
             action: AlarmAction::Deactivate as i32,
@@ -86,7 +86,6 @@ pub(crate) async fn alarm(global: &Global, verb: Alarm) -> Result<(), ToolError>
             alarm: alarm.alarm,
         };
         let answer = client.alarm(request).await?.into_inner();
-        cleared.header = answer.header;
         cleared.alarms.extend(answer.alarms);
     }
     show_alarms(&global.output, &cleared, "no alarms to disarm")

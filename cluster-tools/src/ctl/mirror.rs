@@ -86,9 +86,7 @@ pub(crate) async fn run(global: &Global, mirror: Mirror) -> Result<(), ToolError
             loop {
                 every.tick().await;
                 // Compat: etcdctl prints the bare number, and scripts wait for it.
-                if let Err(error) = super::show::line(copied.load(Ordering::Relaxed).to_string()) {
-                    return Err(error);
-                }
+                super::show::line(copied.load(Ordering::Relaxed).to_string())?;
             }
         }
     };

@@ -106,6 +106,12 @@ struct HashKv {
     rev: i64,
 }
 
+/// The whole command tree, for completions and man pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Util as clap::CommandFactory>::command()
+}
+
 /// Parses and runs one `engram util` command; `arguments` start after the word `util`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, states: States) -> ExitCode {
     let words = std::iter::once(OsString::from("engram util")).chain(arguments);

@@ -23,7 +23,7 @@ use server::config::LogFormat;
 
 use crate::{help, logging, wiring};
 use kubernetes::Kubernetes;
-use options::Options;
+pub(crate) use options::Options;
 
 /// Runs until Ctrl-C.
 pub(crate) fn run(words: impl Iterator<Item = OsString>) -> ExitCode {

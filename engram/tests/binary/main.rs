@@ -1,5 +1,7 @@
 //! The binary as a person and as a driver of etcd binaries meet it.
 
+mod ctl;
+mod ctl_members;
 mod dev;
 mod kubernetes;
 mod quorum;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use engram_harness::process::{self, Kind, Member, Programs};
-use engram_harness::{bad_input, diff, opponents, rounds, snapshots};
+use engram_harness::{bad_input, ctl, diff, opponents, rounds, snapshots};
 use programs::finish;
 
 /// Breaks clusters of real binaries from outside and checks what their clients saw.
@@ -35,6 +35,8 @@ enum Suite {
     },
     /// Send bad input to the real etcd and to Engram.
     BadInput,
+    /// Give `engram ctl` and etcdctl the same command lines.
+    Ctl,
     /// Break three members under load, round by round.
     Rounds {
         /// What faults and load are drawn from.
@@ -100,6 +102,7 @@ async fn run(suite: Suite) -> Result<()> {
         }
         Suite::BadInput => refuse(&programs).await,
         Suite::Snapshots { seed, keys } => carry(&programs, snapshots::Plan { keys, seed }).await,
+        Suite::Ctl => compare_ctl(&programs).await,
         Suite::Rounds { seed, rounds } => break_cluster(&programs, seed, rounds).await,
         Suite::Bench { seconds, keys, put_ratio_min, page_ratio_min } => {
             let plan = opponents::Plan { seconds, keys };
@@ -151,6 +154,33 @@ async fn refuse(programs: &Programs) -> Result<()> {
         println!("  {finding}");
     }
     finish("bad-input", passed, findings.len() as u64, "engram-harness bad-input")
+}
+
+/// Each program has a fresh etcd of its own for each format, so that both see the same past.
+async fn compare_ctl(programs: &Programs) -> Result<()> {
+    let etcdctl = programs.peers.join("etcdctl");
+    let (mut passed, mut failed) = (0, 0);
+    for format in ["simple", "json"] {
+        let folder = tempfile::tempdir()?;
+        let mut members = Vec::new();
+        for side in ["theirs", "ours"] {
+            let folder = folder.path().join(side);
+            std::fs::create_dir_all(&folder)?;
+            let unsynced = ["--unsafe-no-fsync"];
+            let mut member =
+                process::cluster(programs, Kind::Etcd, &folder, 1, &unsynced)?.remove(0);
+            member.start()?;
+            member.ready().await?;
+            members.push(member);
+        }
+        let theirs = (etcdctl.as_path(), members[0].client_url());
+        let ours = (programs.engram.as_path(), members[1].client_url());
+        let (alike, findings) = ctl::run(theirs, ours, format).await?;
+        findings.iter().for_each(|finding| println!("  {finding}"));
+        passed += alike as u64;
+        failed += findings.len() as u64;
+    }
+    finish("ctl", passed, failed, "engram-harness ctl")
 }
 
 /// A fresh member of each kind, ready.

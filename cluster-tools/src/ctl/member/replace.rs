@@ -1,7 +1,9 @@
 //! `member replace`: a new member for an old one, without a moment in which the quorum hangs on
 //! something unproven.
 //!
-//! Order: learner, wait, promote, move leadership off the old one, remove it. Invariants: before
+//! Order: learner, wait, promote, move leadership off the old one, remove it. Where the server
+//! refuses to add anybody beside a dead member, as etcd does, the dead one goes first: as many
+//! members as before must then stay well, no more. Invariants: before
 //! each step the healthy voters are counted, and a step after which they could be fewer than a
 //! majority is refused; all progress is in the member list itself, so the same command continues
 //! what was interrupted and `--rollback` undoes it.
@@ -17,6 +19,7 @@ use tonic::Code;
 
 use super::super::endpoint::status_of;
 use super::super::global::Global;
+use super::super::observe;
 use super::super::show::figures::parse_duration;
 use super::super::show::{answers, notice};
 use super::{initial_cluster, table};
@@ -69,7 +72,7 @@ impl Margin {
         let risk = |what: String| Err(ToolError::of(Id::QuorumAtRisk, what));
         if healthy < quorum(voters) {
             return risk(format!(
-                "{healthy} of {voters} voting members answer, {} are needed now",
+                "{healthy} of {voters} voting members answer and know a leader, {} are needed",
                 quorum(voters)
             ));
         }
@@ -112,36 +115,38 @@ pub(super) async fn run(global: &Global, replace: Replace) -> Result<(), ToolErr
         return drill.roll_back(new).await;
     }
     let Some(old) = old else {
-        return match new {
-            Some(new) if !new.is_learner => {
-                notice("the old member is gone and the new one votes: nothing left to do");
-                drill.finish().await
-            }
-            _ => Err(ToolError::of(
-                Id::MemberNotFound,
-                format!("no member has the id or name {:?}", replace.old),
-            )),
-        };
+        let Some(new) = new.cloned() else { return Err(nobody(&replace)) };
+        notice("the old member is gone already");
+        drill.bring_in(&new).await?;
+        return drill.finish().await;
     };
     if new.is_some_and(|new| new.id == old.id) {
         let text = "the new member has the old one's peer URLs: give it other ones";
         return Err(ToolError::Usage(text.to_owned()));
     }
     let old = old.clone();
-    let new = match new {
+    let (new, old_is_gone) = match new {
         Some(new) => {
             notice(format!("going on: {:x} was added before", new.id));
-            new.clone()
+            (new.clone(), false)
         }
         None => drill.add(&members, &old).await?,
     };
-    if new.is_learner {
-        drill.tell_how_to_start(new.id).await?;
-        drill.promote_when_in_sync(new.id).await?;
-        notice(format!("promoted {:x}: it votes now", new.id));
+    drill.bring_in(&new).await?;
+    if !old_is_gone {
+        drill.remove(&old, new.id).await?;
     }
-    drill.remove(&old, new.id).await?;
     drill.finish().await
+}
+
+fn nobody(replace: &Replace) -> ToolError {
+    let Replace { old, name, peer_urls, .. } = replace;
+    let text = format!(
+        "no member has the id or name {old:?}; if it was removed already, go on with `engram ctl \
+         member add {name} --learner --peer-urls {}` and run this again",
+        peer_urls.join(",")
+    );
+    ToolError::of(Id::MemberNotFound, text)
 }
 
 fn find<'a>(members: &'a [pb::Member], wanted: &str) -> Result<Option<&'a pb::Member>, ToolError> {
@@ -172,7 +177,8 @@ fn same_urls(one: &[String], other: &[String]) -> bool {
 impl Drill<'_> {
     /// The members now; their endpoints are remembered, for the one given may be the old one.
     async fn members(&mut self) -> Result<Vec<pb::Member>, ToolError> {
-        let members = self.global.members().await?;
+        // Without a quorum a member's own list must do: it is what the refusal is reckoned from.
+        let members = observe::list(&self.global).await?;
         for url in members.iter().flat_map(|member| &member.client_urls) {
             if !self.global.endpoints.contains(url) {
                 self.global.endpoints.push(url.clone());
@@ -202,20 +208,57 @@ impl Drill<'_> {
         (Margin { voters: voters.len(), healthy: well.len() }, well)
     }
 
-    async fn add(&self, members: &[pb::Member], old: &pb::Member) -> Result<pb::Member, ToolError> {
+    /// Adds the learner; says too whether the old member had to go before.
+    async fn add(
+        &mut self,
+        members: &[pb::Member],
+        old: &pb::Member,
+    ) -> Result<(pb::Member, bool), ToolError> {
         let (margin, well) = self.healthy(members).await;
+        let old_is_well = well.contains(&old.id);
         // A learner that goes does not count in any majority.
         if !old.is_learner {
-            margin.allows(well.contains(&old.id))?;
+            margin.allows(old_is_well)?;
         }
         let Margin { voters, healthy } = margin;
-        notice(format!("{healthy} of {voters} voting members answer, quorum {}", quorum(voters)));
-        let request =
-            pb::MemberAddRequest { peer_urls: self.replace.peer_urls.clone(), is_learner: true };
-        let answer = self.client().await?.member_add(request).await?.into_inner();
-        let added = answer.member.unwrap_or_default();
-        notice(format!("added {:x} as a learner: it does not vote yet", added.id));
-        Ok(added)
+        notice(format!(
+            "{healthy} of {voters} voting members answer and know a leader, quorum {}",
+            quorum(voters)
+        ));
+        let mut old_is_gone = false;
+        loop {
+            let request = pb::MemberAddRequest {
+                peer_urls: self.replace.peer_urls.clone(),
+                is_learner: true,
+            };
+            match self.client().await?.member_add(request).await {
+                Ok(answer) => {
+                    let added = answer.into_inner().member.unwrap_or_default();
+                    notice(format!("added {:x} as a learner: it does not vote yet", added.id));
+                    return Ok((added, old_is_gone));
+                }
+                Err(status) if is_passing(&status) && !old_is_well && !old_is_gone => {
+                    notice(format!("the old member is down, and so {}", status.message()));
+                    self.remove(old, 0).await?;
+                    old_is_gone = true;
+                }
+                // etcd wants five seconds in which all members were connected.
+                Err(status) if is_passing(&status) => {}
+                Err(status) => return Err(status.into()),
+            }
+            self.pause("no learner could be added".to_owned()).await?;
+        }
+    }
+
+    /// Makes the new member a voter, if it is none yet.
+    async fn bring_in(&mut self, new: &pb::Member) -> Result<(), ToolError> {
+        if !new.is_learner {
+            return Ok(());
+        }
+        self.tell_how_to_start(new.id).await?;
+        self.promote_when_in_sync(new.id).await?;
+        notice(format!("promoted {:x}: it votes now", new.id));
+        Ok(())
     }
 
     async fn tell_how_to_start(&mut self, id: u64) -> Result<(), ToolError> {
@@ -297,7 +340,7 @@ impl Drill<'_> {
                 Id::QuorumAtRisk,
                 format!(
                     "after the removal of {:x} only {left} of {} voting members would answer, {} \
-                     are needed; the new member votes already, run this again when they are back",
+                     are needed; run this again when they are back",
                     old.id,
                     margin.voters - 1,
                     quorum(margin.voters - 1)

@@ -62,7 +62,7 @@ pub(crate) async fn targets(global: &Global) -> (Vec<Target>, Option<String>) {
 }
 
 /// What a majority knows, else what the member asked knows.
-async fn list(global: &Global) -> Result<Vec<pb::Member>, ToolError> {
+pub(crate) async fn list(global: &Global) -> Result<Vec<pb::Member>, ToolError> {
     let mut client = ClusterClient::new(global.channel().await?);
     match client.member_list(pb::MemberListRequest { linearizable: true }).await {
         Ok(answer) => Ok(answer.into_inner().members),

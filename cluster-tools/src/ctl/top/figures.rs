@@ -73,6 +73,12 @@ impl Picture {
         )
     }
 
+    /// Why members are down, one line each.
+    pub(super) fn reasons(&self) -> Vec<String> {
+        let reason = |row: &Row| Some(format!("{}: {}", row.name, row.error.as_ref()?));
+        self.rows.iter().filter_map(reason).collect()
+    }
+
     /// The rows in words.
     pub(super) fn table(&self) -> Table {
         let mut table = Table::new(&HEADERS);
@@ -104,8 +110,8 @@ pub(super) const HEADERS: [&str; 13] = [
 impl Row {
     /// One text for each header.
     pub(super) fn cells(&self) -> Vec<String> {
-        if let Some(error) = &self.error {
-            return vec![self.name.clone(), self.id.clone(), format!("DOWN: {error}")];
+        if self.error.is_some() {
+            return vec![self.name.clone(), self.id.clone(), "DOWN".to_owned()];
         }
         let figure = |value: Option<f64>, unit: &str| match value {
             Some(value) if value >= 100.0 => format!("{value:.0}{unit}"),
@@ -166,7 +172,7 @@ fn row(before: Option<&[Sample]>, now: &Sample, newest: u64) -> Row {
         id: format!("{id:x}"),
         role: role(&status),
         error: now.status.as_ref().err().cloned(),
-        latency_ms: now.status.is_ok().then(|| now.took.as_secs_f64() * 1000.0),
+        latency_ms: now.status.is_ok().then_some(now.took.as_secs_f64() * 1000.0),
         term: status.raft_term,
         index: status.raft_index,
         lag: newest.saturating_sub(status.raft_applied_index),
@@ -244,7 +250,8 @@ mod tests {
         let down =
             Sample { status: Err("refused".into()), metrics: None, ..sample(Instant::now(), 0, 0) };
         let picture = Picture::of(None, &[down], vec!["ALARM NOSPACE of 7".into()]);
-        assert!(picture.table().text("").contains("DOWN: refused"));
+        assert!(picture.table().text("").contains("DOWN"));
+        assert_eq!(picture.reasons(), ["a:1: refused"]);
         assert!(picture.headline().contains("NO QUORUM") && picture.headline().contains("NOSPACE"));
     }
 }

@@ -53,7 +53,12 @@ async fn once(global: &Global, interval: Duration) -> Result<(), ToolError> {
     global.output.show(
         || picture.document(),
         || picture.table().text("").into(),
-        || format!("{}\n\n{}", picture.headline(), picture.table().text("no members")),
+        || {
+            let reasons: String =
+                picture.reasons().iter().map(|reason| format!("{reason}\n")).collect();
+            let table = picture.table().text("no members");
+            format!("{}\n\n{table}{reasons}", picture.headline())
+        },
     )
 }
 
