@@ -40,6 +40,11 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
         for stage in suites(root) {
             report.add(stage.name, run::counted(root, &target(root), &stage));
         }
+        // Where Debian's packages cannot be had it says so, and the suite is not run.
+        if run::step(root, "build/prometheus.sh", &[])? {
+            let stage = Stage::program("metrics", &harness(root), &["metrics"]);
+            report.add(stage.name, run::counted(root, &target(root), &stage));
+        }
     }
     if report.step("real Kubernetes", peers.and_then(Background::wait)) && built {
         if let Some(stage) = left_out {
@@ -105,6 +110,8 @@ fn suites(root: &Path) -> Vec<Stage> {
         Stage::program("snapshots", &harness, &["snapshots"]),
         // Two hundred command lines, each by two programs: about fifteen seconds.
         Stage::program("ctl beside etcdctl", &harness, &["ctl"]),
+        // Some 15 s: four servers, and two requests for each of a thousand.
+        Stage::program("gateway", &harness, &["gateway"]),
         Stage::program("bench, short", &harness, &["bench", "--seconds", "0.4", "--keys", "20000"]),
         Stage::program("crash rounds", &harness, &["rounds", "--rounds", ROUNDS]),
         // With the checks of a development build; some seeds run twice and must go the same way.

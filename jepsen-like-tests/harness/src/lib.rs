@@ -10,6 +10,8 @@ pub mod bad_input;
 pub mod ctl;
 pub mod diff;
 pub mod digest;
+pub mod gateway;
+pub mod metrics;
 pub mod opponents;
 mod pause;
 pub mod process;

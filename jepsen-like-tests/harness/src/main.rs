@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use engram_harness::process::{self, Kind, Member, Programs};
-use engram_harness::{bad_input, ctl, diff, opponents, rounds, snapshots};
+use engram_harness::{bad_input, ctl, diff, gateway, metrics, opponents, rounds, snapshots};
 use programs::finish;
 
 /// Breaks clusters of real binaries from outside and checks what their clients saw.
@@ -37,6 +37,21 @@ enum Suite {
     BadInput,
     /// Give `engram ctl` and etcdctl the same command lines.
     Ctl,
+    /// Hold the JSON gateway, the HTTP pages and gRPC's frames beside the real etcd's.
+    Gateway {
+        /// What the conversation is drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Requests in it.
+        #[arg(long, default_value_t = 800)]
+        requests: u64,
+    },
+    /// Let a real Prometheus evaluate etcd's alerts and dashboards over three members.
+    Metrics {
+        /// Where `build/prometheus.sh` put it; by default, where it puts it.
+        #[arg(long)]
+        prometheus: Option<std::path::PathBuf>,
+    },
     /// Break three members under load, round by round.
     Rounds {
         /// What faults and load are drawn from.
@@ -103,6 +118,16 @@ async fn run(suite: Suite) -> Result<()> {
         Suite::BadInput => refuse(&programs).await,
         Suite::Snapshots { seed, keys } => carry(&programs, snapshots::Plan { keys, seed }).await,
         Suite::Ctl => compare_ctl(&programs).await,
+        Suite::Gateway { seed, requests } => over_http(&programs, seed, requests).await,
+        Suite::Metrics { prometheus } => {
+            let folder = tempfile::tempdir()?;
+            let outcome = metrics::run(&programs, folder.path(), prometheus).await?;
+            for finding in &outcome.findings {
+                println!("  {finding}");
+            }
+            let failed = outcome.findings.len() as u64;
+            finish("metrics", outcome.passed, failed, "engram-harness metrics")
+        }
         Suite::Rounds { seed, rounds } => break_cluster(&programs, seed, rounds).await,
         Suite::Bench { seconds, keys, put_ratio_min, page_ratio_min } => {
             let plan = opponents::Plan { seconds, keys };
@@ -183,14 +208,34 @@ async fn compare_ctl(programs: &Programs) -> Result<()> {
     finish("ctl", passed, failed, "engram-harness ctl")
 }
 
+async fn over_http(programs: &Programs, seed: u64, requests: u64) -> Result<()> {
+    let (plain, guarded) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let plain = pair(programs, plain.path()).await?;
+    let guarded = pair_with(programs, guarded.path(), gateway::GUARDED).await?;
+    fn urls(pair: &[Member; 2]) -> gateway::Pair<'_> {
+        [pair[0].client_url(), pair[1].client_url()]
+    }
+    let outcome = gateway::run(urls(&plain), urls(&guarded), seed, requests).await?;
+    for finding in &outcome.findings {
+        println!("  {finding}");
+    }
+    let again = format!("engram-harness gateway --seed {seed} --requests {requests}");
+    finish("gateway", outcome.passed, outcome.findings.len() as u64, &again)
+}
+
 /// A fresh member of each kind, ready.
 async fn pair(programs: &Programs, folder: &Path) -> Result<[Member; 2]> {
+    pair_with(programs, folder, &[]).await
+}
+
+/// The same with more flags.
+async fn pair_with(programs: &Programs, folder: &Path, flags: &[&str]) -> Result<[Member; 2]> {
     let (theirs, ours) = (folder.join("etcd"), folder.join("engram"));
     std::fs::create_dir_all(&theirs)?;
     std::fs::create_dir_all(&ours)?;
-    let unsynced = ["--unsafe-no-fsync"];
+    let unsynced = [&["--unsafe-no-fsync"], flags].concat();
     let mut etcd = process::cluster(programs, Kind::Etcd, &theirs, 1, &unsynced)?.remove(0);
-    let mut engram = process::cluster(programs, Kind::Engram, &ours, 1, &[])?.remove(0);
+    let mut engram = process::cluster(programs, Kind::Engram, &ours, 1, flags)?.remove(0);
     for member in [&mut etcd, &mut engram] {
         member.start()?;
         member.ready().await?;

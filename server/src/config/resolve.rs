@@ -111,8 +111,6 @@ pub struct ServerConfig {
     pub cors: Vec<String>,
     /// Host names that clients without TLS may call us by; empty or `*` for all.
     pub host_whitelist: Vec<String>,
-    /// How often clients may ping; more often ends their connection. Zero: as they like.
-    pub keepalive_min_time: Duration,
 }
 
 impl ServerConfig {
@@ -184,7 +182,6 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
         enable_pprof: values.switch("enable-pprof"),
         cors: origins(values.text("cors"))?,
         host_whitelist: list(values.text("host-whitelist")),
-        keepalive_min_time: values.duration("grpc-keepalive-min-time"),
         name,
     };
     Ok(Resolved { config, warnings })

@@ -5,6 +5,7 @@
 
 mod connection;
 mod dispatch;
+mod http1;
 mod in_process;
 mod serve;
 mod services;

@@ -11,6 +11,7 @@ use tonic::transport::Server;
 
 use super::connection::{Connection, Traffic};
 use super::dispatch::{Dispatch, Serves};
+use super::http1;
 use crate::http;
 use crate::limits::{
     HTTP2_CONNECTION_WINDOW, HTTP2_FRAME_BYTES_MAX, HTTP2_HEADER_BYTES_MAX,
@@ -67,8 +68,9 @@ async fn accept_clients(member: Arc<Member>, listeners: Vec<TcpListener>) -> io:
     drop(sender);
     let dispatch = Dispatch::new(&member, Serves::Both);
     let mut stopped = member.stopped();
+    let accepted = ReceiverStream::new(accepted);
+    let accepted = http1::taken_out(accepted, dispatch.clone(), member.stopped());
     Server::builder()
-        .accept_http1(true)
         .initial_stream_window_size(HTTP2_STREAM_WINDOW)
         .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
         .max_frame_size(HTTP2_FRAME_BYTES_MAX)
@@ -77,7 +79,7 @@ async fn accept_clients(member: Arc<Member>, listeners: Vec<TcpListener>) -> io:
         .max_concurrent_streams(config.max_concurrent_streams)
         .http2_keepalive_interval(config.keepalive_interval)
         .http2_keepalive_timeout(config.keepalive_timeout)
-        .serve_with_incoming_shutdown(dispatch, ReceiverStream::new(accepted), async move {
+        .serve_with_incoming_shutdown(dispatch, accepted, async move {
             drop(stopped.wait_for(|stopped| *stopped).await);
         })
         .await

@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
-use super::pages::{not_found, plain_error};
+use super::pages::plain_error;
 use crate::member::Member;
 use crate::metrics::Process;
 
@@ -65,6 +65,6 @@ pub(super) async fn page(Path(page): Path<String>) -> Response {
             let text = format!("there is no Go runtime to take a {page} profile of");
             plain_error(StatusCode::NOT_IMPLEMENTED, &text)
         }
-        _ => not_found().await,
+        _ => plain_error(StatusCode::NOT_FOUND, "Unknown profile"),
     }
 }

@@ -1,7 +1,9 @@
 //! The JSON gateway: single calls, streams, WebSockets, tokens, and what is refused.
 
+use futures::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Node, cluster, http, one, one_with};
 
@@ -143,6 +145,23 @@ async fn a_watch_streams_lines_while_its_body_is_open() {
     node.put("foo", "bar").await;
     let event = next("events").await;
     assert!(event.contains("\"events\":[{\"kv\":{\"key\":\"Zm9v\",\"create_revision\":\"2\""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_goes_over_a_websocket() {
+    let node = one().await;
+    let url = format!("ws://{}/v3/watch", node.address);
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.expect("upgraded");
+    let create = r#"{"create_request":{"key":"Zm9v"}}"#;
+    socket.send(Message::text(create)).await.expect("sent");
+    let mut next = async || match socket.next().await {
+        Some(Ok(Message::Text(text))) => text.to_string(),
+        other => panic!("no text: {other:?}"),
+    };
+    assert!(next().await.contains("\"created\":true"));
+    node.put("foo", "bar").await;
+    let event = next().await;
+    assert!(event.contains("\"value\":\"YmFy\"") && !event.ends_with('\n'), "{event}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

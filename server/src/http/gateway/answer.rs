@@ -76,10 +76,7 @@ pub(super) fn success(body: impl Into<Body>) -> Response {
 
 /// A stream that ended well without a message: there is nothing to be a type of.
 pub(super) fn empty_stream() -> Response {
-    let mut response = Response::new(Body::empty());
-    served(&mut response);
-    response.headers_mut().remove(header::CONTENT_TYPE);
-    response
+    Response::new(Body::empty())
 }
 
 fn json(body: impl Into<Body>) -> Response {
