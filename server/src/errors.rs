@@ -20,6 +20,9 @@ pub enum ServeError {
     /// A row of etcd's table.
     #[error("{0}")]
     Etcd(EtcdError),
+    /// A word of etcd's that is not in its table: clients get it as UNKNOWN.
+    #[error("{0}")]
+    Unknown(&'static str),
     /// The call or one of its options is not offered.
     #[error("{0}")]
     Unimplemented(&'static str),
@@ -77,6 +80,7 @@ impl From<ServeError> for Status {
     fn from(error: ServeError) -> Self {
         match error {
             ServeError::Etcd(error) => status(error),
+            ServeError::Unknown(text) => Status::unknown(text),
             ServeError::Unimplemented(text) => Status::unimplemented(text),
             ServeError::Storage(text) => Status::internal(text),
         }

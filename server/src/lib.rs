@@ -27,6 +27,7 @@ mod rpc;
 mod snapshot;
 mod tasks;
 
+pub use auth::{AuthTokenError, AuthTokenOptions};
 pub use doors::{ClientService, Reserved, client_service, reserve, serve_clients, serve_metrics};
 pub use errors::ServeError;
 pub use member::{Ids, Member, MemberParts};

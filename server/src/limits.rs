@@ -48,6 +48,9 @@ pub const SNAPSHOT_CHUNKS_QUEUED_MAX: usize = 16;
 /// A JSON value may have this many bytes for each byte of the largest request: base64 needs 4/3,
 /// and names, spaces and escapes come on top. What is larger is refused while it is read.
 pub const GATEWAY_VALUE_PER_REQUEST_BYTE: usize = 4;
+/// Passwords that are hashed or compared at a time; further ones wait. Each takes a core for some
+/// tens of milliseconds.
+pub const HASHES_MAX: usize = 4;
 /// Largest header list accepted.
 pub const HTTP2_HEADER_BYTES_MAX: u32 = 16 * 1024;
 

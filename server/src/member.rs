@@ -20,7 +20,7 @@ use store::auth::Call;
 use store::{LeaseId, Reader, Response, Revision, StorageError, validate};
 use tokio::sync::{Semaphore, watch as channel};
 
-use crate::auth::{Caller, Identity};
+use crate::auth::{Auth, Caller, Identity, SimpleTokens};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::doors::Traffic;
@@ -77,6 +77,7 @@ pub struct Member {
     traffic: Arc<Traffic>,
     large_ranges: Semaphore,
     pub(crate) snapshots: Snapshots,
+    auth: Auth,
     stop: channel::Sender<bool>,
     /// True while there has been no leader for several election timeouts.
     pub(crate) leaderless: channel::Sender<bool>,
@@ -97,8 +98,10 @@ impl Member {
         config: ServerConfig,
         parts: MemberParts,
     ) -> Result<Arc<Self>, raft::StartError> {
-        let publishing = Arc::new(Publishing::new(Arc::clone(&parts.clock)));
         let peers = Arc::new(PeerMeters::default());
+        let auth =
+            Auth::open(&config).map_err(|error| raft::StartError::Config(error.to_string()))?;
+        let publishing = Arc::new(Publishing::new(Arc::clone(&parts.clock), config.auth_token_ttl));
         let raft_parts = raft::Parts {
             engines: parts.engines,
             log_files: parts.log_files,
@@ -118,6 +121,7 @@ impl Member {
             traffic: Arc::default(),
             large_ranges: Semaphore::new(LARGE_RANGES_MAX),
             snapshots: Snapshots::new(parts.snapshot_dir),
+            auth,
             numbers: Numbers::new(parts.seed),
             clock: parts.clock,
             stop: channel::Sender::new(false),
@@ -216,6 +220,19 @@ impl Member {
         self.publishing.leases()
     }
 
+    pub(crate) fn simple_tokens(&self) -> &SimpleTokens {
+        self.publishing.tokens()
+    }
+
+    /// Changes whenever users, roles or the switch may have changed.
+    pub(crate) fn auth_changes(&self) -> channel::Receiver<u64> {
+        self.publishing.auth_changes()
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
@@ -279,7 +296,7 @@ impl Member {
         caller: &Caller,
         request: command::Request,
     ) -> Result<Applied, ServeError> {
-        let identity = self.authorize(caller, Call::of(&request)).await?;
+        let identity = self.authorize_proposal(caller, Call::of(&request)).await?;
         let cost_bytes = cost_bytes(&request);
         if cost_bytes > 0 && self.is_full(cost_bytes) {
             self.raise_no_space().await?;
@@ -321,7 +338,7 @@ impl Member {
     }
 
     /// The one place where commands get their header; a follower hands it on as it is.
-    async fn propose_as(
+    pub(crate) async fn propose_as(
         &self,
         identity: &Identity,
         request: command::Request,
@@ -354,13 +371,16 @@ impl Member {
             self.read_index().await?;
         }
         // Order: a grant or its end that was acknowledged before this read is seen by it.
-        self.authorize(caller, Call::Range(&request)).await?;
+        let identity = self.authorize(caller, Call::Range(&request)).await?;
         let large = !request.range_end.is_empty() && request.limit <= 0 && !request.count_only;
-        if !large {
-            return Ok(self.reader.range(&request)?);
-        }
-        let _turn = self.large_ranges.acquire().await.map_err(|_| EtcdError::Stopped)?;
-        Ok(self.read_blocking(move |reader| reader.range(&request)).await?)
+        let answer = if large {
+            let _turn = self.large_ranges.acquire().await.map_err(|_| EtcdError::Stopped)?;
+            self.read_blocking(move |reader| reader.range(&request)).await?
+        } else {
+            self.reader.range(&request)?
+        };
+        self.still_allowed(&identity)?;
+        Ok(answer)
     }
 
     /// Answers a transaction that only reads, if its caller may read all of it.
@@ -372,8 +392,10 @@ impl Member {
         if !validate::is_serializable(&request) {
             self.read_index().await?;
         }
-        self.authorize(caller, Call::Txn(&request)).await?;
-        Ok(self.reader.read_txn(&request)?)
+        let identity = self.authorize(caller, Call::Txn(&request)).await?;
+        let answer = self.reader.read_txn(&request)?;
+        self.still_allowed(&identity)?;
+        Ok(answer)
     }
 
     /// Runs a long read where it keeps nobody waiting; in place on a single-threaded runtime.

@@ -1,15 +1,19 @@
-//! What consensus tells after each applied batch: to the watchers and to the leader's time.
+//! What consensus tells after each applied batch: to the watchers, to the leader's time and to the
+//! tokens.
 //!
 //! Invariant: no event is lost between the start of consensus and the opening of the hub: the hub
 //! begins at the revision the reader shows when it is opened, and whoever publishes meanwhile
 //! waits for that.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use store::{AppliedBatch, Reader, Revision};
+use tokio::sync::watch as channel;
 use watch::Hub;
 
+use crate::auth::SimpleTokens;
 use crate::clock::Clock;
 use crate::lease::Leases;
 use crate::metrics::counts::AppliedCounts;
@@ -20,16 +24,21 @@ pub(crate) struct Publishing {
     opening: Mutex<()>,
     leases: Leases,
     counts: AppliedCounts,
+    tokens: SimpleTokens,
+    /// Counts what may have changed who may do what.
+    auth_changes: channel::Sender<u64>,
 }
 
 impl Publishing {
     /// Nobody watches yet.
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, token_ttl: Duration) -> Self {
         Publishing {
             hub: OnceLock::new(),
             opening: Mutex::new(()),
+            tokens: SimpleTokens::new(token_ttl, Arc::clone(&clock)),
             leases: Leases::new(clock),
             counts: AppliedCounts::new(),
+            auth_changes: channel::Sender::new(0),
         }
     }
 
@@ -56,6 +65,20 @@ impl Publishing {
         &self.leases
     }
 
+    /// The tokens that this member remembers.
+    pub(crate) fn tokens(&self) -> &SimpleTokens {
+        &self.tokens
+    }
+
+    /// Changes whenever users, roles or the switch may have changed.
+    pub(crate) fn auth_changes(&self) -> channel::Receiver<u64> {
+        self.auth_changes.subscribe()
+    }
+
+    fn auth_changed(&self) {
+        self.auth_changes.send_modify(|count| *count += 1);
+    }
+
     fn with_hub(&self, tell: impl FnOnce(&Hub)) {
         if let Some(hub) = self.hub.get() {
             return tell(hub);
@@ -72,10 +95,14 @@ impl raft::Publisher for Publishing {
     fn publish(&self, batch: &AppliedBatch) {
         self.leases.applied(batch);
         self.counts.applied(batch);
+        if self.tokens.applied(batch) {
+            self.auth_changed();
+        }
         self.with_hub(|hub| hub.publish(&batch.events));
     }
 
     fn installed(&self, revision: Revision) {
+        self.auth_changed();
         self.with_hub(|hub| hub.installed(revision));
     }
 }

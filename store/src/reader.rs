@@ -100,6 +100,16 @@ impl Reader {
         self.published.load().auth.clone()
     }
 
+    /// Whether a user may make a call now; the auth revision of that moment.
+    ///
+    /// *Errors*: those of [`Reader::permit`], but never `AuthOldRevision`.
+    pub fn permit_now(&self, username: &str, call: &Call<'_>) -> Result<u64, EtcdError> {
+        let root = self.published.load();
+        let auth_revision = root.auth.revision();
+        let asker = Asker { username, auth_revision };
+        permit(&root.auth, &root.leases, asker, call).map(|()| auth_revision)
+    }
+
     /// Whether somebody may make a call now; nothing is asked while authentication is off.
     ///
     /// *Errors*: etcd's, by which its clients know what to do.

@@ -44,6 +44,10 @@ scripts! {
     alarm_corrupt
     alarm_nospace
     alarm_set
+    auth_permissions_at_apply
+    auth_root_guards_itself
+    auth_survives_restart_and_crash
+    auth_users_and_roles
     batch_is_one_entry
     compact_again_before_finished
     compact_bounds

@@ -6,6 +6,7 @@
 //!
 //! Must not know: any room of the store; it would then test what it shares.
 
+pub mod auth;
 pub mod bad_input;
 pub mod ctl;
 pub mod diff;

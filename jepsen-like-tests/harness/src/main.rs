@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use engram_harness::process::{self, Kind, Member, Programs};
-use engram_harness::{bad_input, ctl, diff, gateway, metrics, opponents, rounds, snapshots};
+use engram_harness::{auth, bad_input, ctl, diff, gateway, metrics, opponents, rounds, snapshots};
 use programs::finish;
 
 /// Breaks clusters of real binaries from outside and checks what their clients saw.
@@ -31,6 +31,15 @@ enum Suite {
         conversations: u64,
         /// Requests in each.
         #[arg(long, default_value_t = 3_000)]
+        requests: u64,
+    },
+    /// Hold a conversation with authentication on with the real etcd and with Engram.
+    Auth {
+        /// What the random calls are drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Random calls after the scripted ones, in each conversation.
+        #[arg(long, default_value_t = 600)]
         requests: u64,
     },
     /// Send bad input to the real etcd and to Engram.
@@ -115,6 +124,7 @@ async fn run(suite: Suite) -> Result<()> {
             }
             finish("diff", conversations - failed, failed, "engram-harness diff")
         }
+        Suite::Auth { seed, requests } => authenticate(&programs, seed, requests).await,
         Suite::BadInput => refuse(&programs).await,
         Suite::Snapshots { seed, keys } => carry(&programs, snapshots::Plan { keys, seed }).await,
         Suite::Ctl => compare_ctl(&programs).await,
@@ -169,6 +179,24 @@ async fn carry(programs: &Programs, plan: snapshots::Plan) -> Result<()> {
     }
     let again = format!("engram-harness snapshots --seed {} --keys {}", plan.seed, plan.keys);
     finish("snapshots", outcome.passed, outcome.failed.len() as u64, &again)
+}
+
+/// One conversation for each kind of token, and one with three members.
+async fn authenticate(programs: &Programs, seed: u64, requests: u64) -> Result<()> {
+    let plans = [(1, auth::Tokens::Simple), (1, auth::Tokens::Jwt), (3, auth::Tokens::Simple)];
+    let mut failed = 0;
+    for plan in plans {
+        let folder = tempfile::tempdir()?;
+        let outcome = auth::run(programs, folder.path(), plan, (seed, requests)).await?;
+        let (members, tokens) = plan;
+        println!("auth seed {seed}, {members} member(s), {tokens:?}: {} calls", outcome.calls);
+        for finding in &outcome.findings {
+            println!("  {finding}");
+        }
+        failed += u64::from(!outcome.findings.is_empty());
+    }
+    let again = format!("engram-harness auth --seed {seed} --requests {requests}");
+    finish("auth", plans.len() as u64 - failed, failed, &again)
 }
 
 async fn refuse(programs: &Programs) -> Result<()> {

@@ -76,7 +76,6 @@ const NO_TLS: &str = "TLS is not supported yet";
 const NO_BBOLT: &str = "there is no bbolt file";
 const PEERS_WATCHED: &str = "peer connections are watched by HTTP/2 pings and TCP_USER_TIMEOUT";
 const NO_TRACING: &str = "distributed tracing is not there yet";
-const NO_AUTH: &str = "authentication is not there yet";
 const DIGESTS: &str = "members compare their state digest all the time";
 const OWN_STEPS: &str = "compaction works in bounded steps of its own";
 const NO_MEMBER_CHANGE: &str = "members cannot be changed yet";
@@ -184,9 +183,11 @@ pub const FLAGS: &[Flag] = &[
     works("cors", Text, "*", "Origins that browsers may ask from, comma separated; `*` for all."),
     works("host-whitelist", Text, "*",
         "Host names that HTTP clients without TLS may use, comma separated; `*` for all."),
-    refused("auth-token", Text, "simple", "authentication is not supported yet"),
-    ignored("bcrypt-cost", Unsigned, "10", NO_AUTH),
-    ignored("auth-token-ttl", Unsigned, "300", NO_AUTH),
+    works("auth-token", Text, "simple",
+        "`simple`, or `jwt` with `pub-key`, `priv-key`, `sign-method` and `ttl`."),
+    works("bcrypt-cost", Unsigned, "10", "Work of hashing a password, 4 to 31."),
+    works("auth-token-ttl", Unsigned, "300",
+        "Seconds that a simple token lives after its last use."),
     works("enable-pprof", Bool, "false",
         "Serves `/debug/pprof/`; there is no Go runtime to profile, so only `cmdline` has content."),
     works("metrics", Text, "basic",

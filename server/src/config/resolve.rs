@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::text::{go_bool, go_duration};
 use super::{ConfigError, Endpoint, Flag, Given, InitialCluster, Treatment};
+use crate::auth::AuthTokenOptions;
 use crate::limits::{ELECTION_TIMEOUT_MS_MAX, QUOTA_BYTES_DEFAULT, REQUEST_BYTES_CEILING};
 
 /// Whether a member founds a cluster or joins one.
@@ -111,6 +112,12 @@ pub struct ServerConfig {
     pub cors: Vec<String>,
     /// Host names that clients without TLS may call us by; empty or `*` for all.
     pub host_whitelist: Vec<String>,
+    /// How clients say again who they are.
+    pub auth_token: AuthTokenOptions,
+    /// How long a simple token lives after its last use.
+    pub auth_token_ttl: Duration,
+    /// The work of hashing a password, as a power of two.
+    pub bcrypt_cost: u32,
 }
 
 impl ServerConfig {
@@ -182,9 +189,38 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
         enable_pprof: values.switch("enable-pprof"),
         cors: origins(values.text("cors"))?,
         host_whitelist: list(values.text("host-whitelist")),
+        auth_token: AuthTokenOptions::read(values.text("auth-token"), &mut warnings)
+            .map_err(|error| ConfigError::new(error.to_string()))?,
+        auth_token_ttl: auth_token_ttl(values.number("auth-token-ttl")),
+        bcrypt_cost: bcrypt_cost(values.number("bcrypt-cost"), &mut warnings),
         name,
     };
     Ok(Resolved { config, warnings })
+}
+
+/// *Source*: etcd.
+const AUTH_TOKEN_TTL_S_DEFAULT: u64 = 300;
+/// *Source*: etcd: bcrypt's bounds, and what it falls back to.
+const BCRYPT_COSTS: std::ops::RangeInclusive<u64> = 4..=31;
+const BCRYPT_COST_DEFAULT: u32 = 10;
+
+fn auth_token_ttl(seconds: u64) -> Duration {
+    Duration::from_secs(if seconds == 0 { AUTH_TOKEN_TTL_S_DEFAULT } else { seconds })
+}
+
+fn bcrypt_cost(given: u64, warnings: &mut Vec<String>) -> u32 {
+    match u32::try_from(given) {
+        Ok(cost) if BCRYPT_COSTS.contains(&given) => cost,
+        _ => {
+            warnings.push(format!(
+                "use default bcrypt cost instead of the invalid given cost: {given} is not within \
+                 {} and {}",
+                BCRYPT_COSTS.start(),
+                BCRYPT_COSTS.end()
+            ));
+            BCRYPT_COST_DEFAULT
+        }
+    }
 }
 
 /// Warns about ignored flags and refuses the refused ones.

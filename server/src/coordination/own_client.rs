@@ -19,9 +19,11 @@ use services::etcdserverpb::lease_server::Lease as _;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Status};
 
+use crate::auth::Caller;
 use crate::doors::StreamEnd;
 use crate::errors::status;
 use crate::member::Member;
+use crate::rpc::watch_guard::{Watched, call_of};
 use crate::rpc::{KvDoor, LeaseDoor};
 
 /// *Units*: seconds. *Source*: etcd's session of a caller that brings no lease.
@@ -95,8 +97,14 @@ impl OwnClient {
         let (control, output) = self.member.hub().open_stream();
         let request =
             WatchCreateRequest { key, range_end, start_revision: from, ..Default::default() };
+        let (watched, owner) = Watched::of(&request);
+        let caller = self.extensions.get().cloned().unwrap_or(Caller::anonymous());
+        if let Ok(identity) = self.member.authorize(&caller, call_of(&request)).await {
+            // Nobody else sets it; without it the first event is refused.
+            let _first = owner.set(identity.username);
+        }
         control.create(request).await;
-        OwnWatch { member: Arc::clone(&self.member), output, waiting: VecDeque::new() }
+        OwnWatch { member: Arc::clone(&self.member), output, watched, waiting: VecDeque::new() }
     }
 }
 
@@ -109,17 +117,23 @@ pub(crate) fn decoded(kv: &spliced::EncodedKeyValue) -> Result<KeyValue, Status>
 pub(crate) struct OwnWatch {
     member: Arc<Member>,
     output: watch::WatchOutput,
+    /// Held against what the caller may read, with each event.
+    watched: Watched,
     waiting: VecDeque<(ResponseHeader, Event)>,
 }
 
 impl OwnWatch {
     /// The next event, with the header of the answer that told it.
     ///
-    /// *Errors*: history was compacted below the start, or cannot be read.
+    /// *Errors*: history was compacted below the start, or cannot be read; the caller may not read
+    /// this any more.
     /// *Cancellation*: may be dropped and asked again.
     pub(crate) async fn next(&mut self) -> Result<(ResponseHeader, Event), Status> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
+                if let Some(refusal) = self.watched.refusal(self.member.reader()) {
+                    return Err(status(refusal));
+                }
                 return Ok(event);
             }
             let answer = self.output.next().await;

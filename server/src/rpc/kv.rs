@@ -42,8 +42,8 @@ impl Kv for KvDoor {
         if !request.serializable {
             self.0.read_index().await.map_err(ServeError::from)?;
         }
-        self.0.authorize(&caller, Call::Range(&request)).await?;
-        Ok(Answer::new(RangeStream::open(Arc::clone(&self.0), request)))
+        let identity = self.0.authorize(&caller, Call::Range(&request)).await?;
+        Ok(Answer::new(RangeStream::open(Arc::clone(&self.0), identity, request)))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Served<spliced::PutResponse> {

@@ -78,10 +78,11 @@ impl Lease for LeaseDoor {
     ) -> Result<Answer<LeaseTimeToLiveResponse>, Status> {
         let (caller, request) = (Caller::of(&request), request.into_inner());
         let call = Call::LeaseTimeToLive { id: LeaseId(request.id), keys: request.keys };
-        self.0.authorize(&caller, call).await?;
+        let identity = self.0.authorize(&caller, call).await?;
         let mut answer = self.0.leases().time_to_live(&self.0, request).await?;
-        // Compat: keys that were attached meanwhile are held against the same grants.
-        self.0.authorize(&caller, call).await?;
+        if request.keys {
+            self.0.still_allowed(&identity).map_err(status)?;
+        }
         answer.header = Some(self.0.header());
         Ok(Answer::new(answer))
     }

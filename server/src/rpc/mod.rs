@@ -14,6 +14,7 @@ pub(crate) mod methods;
 mod range_stream;
 mod waiting;
 mod watch;
+pub(crate) mod watch_guard;
 
 pub(crate) use auth::AuthDoor;
 pub(crate) use cluster::ClusterDoor;

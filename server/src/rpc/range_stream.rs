@@ -17,7 +17,8 @@ use proto::spliced::{RangeResponse, RangeStreamResponse};
 use store::Revision;
 use tonic::Status;
 
-use crate::errors::ServeError;
+use crate::auth::Identity;
+use crate::errors::{ServeError, status};
 use crate::limits::RANGE_STREAM_FIRST_CHUNK_KEYS;
 use crate::member::Member;
 
@@ -51,16 +52,19 @@ pub(crate) struct RangeStream {
     sent: i64,
     /// The store's revision when the stream began; 0 before the first piece.
     header_revision: i64,
+    /// Who was allowed to read; looked at again after each piece.
+    identity: Identity,
 }
 
 impl RangeStream {
     /// Begins to stream a checked request whose consistency is settled.
-    pub(crate) fn open(member: Arc<Member>, mut request: RangeRequest) -> Self {
+    pub(crate) fn open(member: Arc<Member>, identity: Identity, mut request: RangeRequest) -> Self {
         let limit = Some(request.limit).filter(|limit| *limit > 0);
         request.limit = limit.map_or(RANGE_STREAM_FIRST_CHUNK_KEYS, |limit| {
             limit.min(RANGE_STREAM_FIRST_CHUNK_KEYS)
         });
-        RangeStream { member, rest: Some(request), limit, sent: 0, header_revision: 0 }
+        let rest = Some(request);
+        RangeStream { member, rest, limit, sent: 0, header_revision: 0, identity }
     }
 
     fn next_piece(&mut self, request: RangeRequest) -> Result<RangeStreamResponse, Status> {
@@ -68,6 +72,7 @@ impl RangeStream {
             true => self.count(&request)?,
             false => self.page(request)?,
         };
+        self.member.still_allowed(&self.identity).map_err(status)?;
         Ok(RangeStreamResponse { range_response: Some(piece) })
     }
 

@@ -14,9 +14,10 @@ use proto::etcdserverpb::{ResponseHeader, WatchCreateRequest, WatchRequest};
 use proto::spliced::WatchResponse;
 use proto::status::EtcdError;
 use services::etcdserverpb::watch_server::Watch;
-use store::auth::Call;
+use tokio::sync::watch as channel;
 use tonic::{Request, Response as Answer, Status, Streaming};
 
+use super::watch_guard::{Guard, Owner, Watched, call_of, go_text};
 use crate::auth::Caller;
 use crate::doors::StreamEnd;
 use crate::errors::status;
@@ -48,6 +49,9 @@ impl Watch for WatchDoor {
             caller: Caller::of(&request),
             requests: Some(request.into_inner()),
             handling: None,
+            guard: Guard::default(),
+            auth_changes: self.0.auth_changes(),
+            ending: None,
             control,
             output,
             ticks,
@@ -65,6 +69,10 @@ struct OpenWatch {
     /// The request at hand: it may wait until the client has read answers, so it must not keep
     /// this task from handing them out.
     handling: Option<Handling>,
+    guard: Guard,
+    auth_changes: channel::Receiver<u64>,
+    /// Watches that lost their right being ended; it may wait, like a request at hand.
+    ending: Option<BoxFuture<'static, ()>>,
     control: watch::WatchControl,
     output: watch::WatchOutput,
     ticks: tokio::time::Interval,
@@ -92,26 +100,63 @@ impl OpenWatch {
                 end = self.end.reached() => return Err(end),
                 next = next_request(&mut self.requests, &mut self.handling) => match next {
                     Ok(Next::Request(request)) => self.handling = self.handle(request),
-                    Ok(Next::Refused(answer)) => return Ok(self.filled(answer)),
+                    Ok(Next::Refused(answer)) => {
+                        self.guard.refused();
+                        return Ok(self.filled(answer));
+                    }
                     // Compat: etcd keeps the watches of a half-closed stream.
                     Ok(Next::HalfClosed) => self.requests = None,
                     Err(error) => return Err(client_gone(error)),
                 },
                 _ = self.ticks.tick() => self.control.tick_progress(),
-                answer = self.output.next() => return match answer {
-                    Some(answer) => Ok(self.filled(answer)),
-                    None => Err(self.failure()),
-                },
+                Ok(()) = self.auth_changes.changed() => {
+                    let lost = self.guard.lost(self.member.reader());
+                    self.end_watches(lost);
+                }
+                () = ended(&mut self.ending) => self.ending = None,
+                answer = self.output.next() => {
+                    let answer = answer.ok_or_else(|| self.failure())?;
+                    let Some(answer) = self.guard.pass(answer) else { continue };
+                    if answer.created && self.guard.has_lost(self.member.reader(), answer.watch_id) {
+                        self.end_watches(vec![answer.watch_id]);
+                    }
+                    return Ok(self.filled(answer));
+                }
             }
         }
     }
 
-    fn handle(&self, request: WatchRequest) -> Option<Handling> {
+    /// Ends watches whose users may not read them any more.
+    fn end_watches(&mut self, lost: Vec<i64>) {
+        if lost.is_empty() {
+            return;
+        }
+        let (control, before) = (self.control.clone(), self.ending.take());
+        self.ending = Some(Box::pin(async move {
+            if let Some(before) = before {
+                before.await;
+            }
+            for id in lost {
+                control.cancel(id).await;
+            }
+        }));
+    }
+
+    fn handle(&mut self, request: WatchRequest) -> Option<Handling> {
         let control = self.control.clone();
         // Compat: etcd ignores a request without content.
         Some(match request.request_union? {
             RequestUnion::CreateRequest(request) => {
-                Box::pin(create(Arc::clone(&self.member), self.caller.clone(), control, request))
+                let (watched, owner) = Watched::of(&request);
+                self.guard.ask(watched);
+                let (member, caller) = (Arc::clone(&self.member), self.caller.clone());
+                Box::pin(async move {
+                    if let Err(refusal) = allowed(&member, &caller, &request, &owner).await {
+                        return Some(refused_watch(&member, &refusal));
+                    }
+                    control.create(request).await;
+                    None
+                })
             }
             RequestUnion::CancelRequest(cancel) => Box::pin(async move {
                 control.cancel(cancel.watch_id).await;
@@ -164,23 +209,29 @@ async fn next_request(
     }
 }
 
-/// Creates a watch that its caller may have; otherwise the refusal, as etcd tells it.
-async fn create(
-    member: Arc<Member>,
-    caller: Caller,
-    control: watch::WatchControl,
-    create: WatchCreateRequest,
-) -> Option<WatchResponse> {
+/// Whether the caller may have this watch; its owner is told before it is made.
+async fn allowed(
+    member: &Member,
+    caller: &Caller,
+    create: &WatchCreateRequest,
+    owner: &Owner,
+) -> Result<(), Status> {
     // Compat: a negative start is refused before anything else, by the hub.
-    if create.start_revision >= 0 {
-        let first_key: &[u8] = if create.key.is_empty() { b"\0" } else { &create.key };
-        let call = Call::Watch { key: first_key, range_end: &create.range_end };
-        if let Err(refusal) = member.authorize(&caller, call).await {
-            return Some(refused_watch(&member, &Status::from(refusal)));
-        }
+    if create.start_revision < 0 {
+        return Ok(());
     }
-    control.create(create).await;
-    None
+    let identity = member.authorize(caller, call_of(create)).await?;
+    // Nobody else sets it.
+    let _first = owner.set(identity.username);
+    Ok(())
+}
+
+/// Done when there is nothing to be ended any more.
+async fn ended(ending: &mut Option<BoxFuture<'static, ()>>) {
+    match ending {
+        Some(ending) => ending.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Compat: what etcd sends in place of a watch that is not allowed; the reason is Go's text of the
@@ -195,11 +246,6 @@ fn refused_watch(member: &Member, refusal: &Status) -> WatchResponse {
         cancel_reason: go_text(refusal),
         ..WatchResponse::default()
     }
-}
-
-/// A status as Go prints it.
-fn go_text(status: &Status) -> String {
-    format!("rpc error: code = {:?} desc = {}", status.code(), status.message())
 }
 
 /// Compat: the end of a stream whose client went away.

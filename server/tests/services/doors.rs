@@ -18,8 +18,6 @@ async fn call(node: &crate::support::Node, path: &'static str) -> Result<(), Sta
 async fn unserved_rpcs_answer_unimplemented() {
     let node = one().await;
     for path in [
-        "/etcdserverpb.Auth/AuthEnable",
-        "/etcdserverpb.Auth/UserAdd",
         "/etcdserverpb.Cluster/MemberAdd",
         "/etcdserverpb.Maintenance/Downgrade",
         "/etcdserverpb.KV/Bogus",

@@ -1,5 +1,8 @@
 //! The services and pages of a member, as any client of its port sees them.
 
+mod auth;
+mod auth_advisories;
+mod auth_table;
 mod coordination;
 mod doors;
 mod gateway;

@@ -123,7 +123,12 @@ impl Ground {
 
 /// One member alone on this ground, ready.
 pub(crate) async fn one_on(ground: &Ground) -> Node {
-    let member = start_on(&MemoryNetwork::new(), 1, 0, "", ground).await;
+    one_on_with(ground, "").await
+}
+
+/// One member alone on this ground with more flags, ready.
+pub(crate) async fn one_on_with(ground: &Ground, flags: &str) -> Node {
+    let member = start_on(&MemoryNetwork::new(), 1, 0, flags, ground).await;
     member.ready().await.expect("the member gets ready");
     serve(member).await
 }
@@ -144,7 +149,8 @@ pub(crate) async fn cluster(size: usize) -> Vec<Node> {
     cluster_with(size, "").await
 }
 
-async fn cluster_with(size: usize, flags: &str) -> Vec<Node> {
+/// Several members with more flags, ready.
+pub(crate) async fn cluster_with(size: usize, flags: &str) -> Vec<Node> {
     let network = MemoryNetwork::new();
     let mut started = Vec::new();
     for at in 0..size {

@@ -72,6 +72,7 @@ impl<'r> Call<'r> {
             Request::Txn(txn) => Call::Txn(txn),
             Request::LeaseGrant(_) => Call::LeaseGrant,
             Request::LeaseRevoke(revoke) => Call::LeaseRevoke(LeaseId(revoke.id)),
+            Request::Authenticate(_) => Call::Authenticate,
             Request::Alarm(alarm) if alarm.action == AlarmAction::Get as i32 => Call::AlarmList,
             _ => Call::Administration,
         }

@@ -6,6 +6,7 @@ pub mod check;
 pub mod model;
 pub mod requests;
 pub mod script;
+pub mod script_auth;
 pub mod script_show;
 pub mod script_words;
 pub mod session;

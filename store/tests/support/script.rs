@@ -11,9 +11,13 @@
 //!   ACTION [KIND] [MEMBER]`
 //! - `leases`, `events FROM [TO] [revisions=]`, `hashkv [REV]`, `value KEY REV`, `stream KEY [END]
 //!   [page=] …`, `state`
+//! - `auth-on`, `auth-off`, `token NAME`, `user-add NAME [nopassword]`, `user-delete NAME`,
+//!   `user-password NAME [HASH]`, `user-grant NAME ROLE`, `user-revoke NAME ROLE`, `role-add ROLE`,
+//!   `role-delete ROLE`, `role-grant ROLE KIND KEY [END]`, `role-revoke ROLE KEY [END]`, `users`
 //! - `flush`, `restart`, `crash` (loses what was not flushed; entries since then are applied again)
 //!
-//! The tag `[unchecked]` passes by the door's checks. `fence=TERM` fences a command. A refusal is
+//! The tag `[unchecked]` passes by the door's checks. `fence=TERM` fences a command, `as=NAME` is who
+//! asks (at the auth revision of now, or at `auth_rev=N`). A refusal is
 //! printed as `error: …`.
 
 use std::error::Error;
@@ -29,6 +33,7 @@ use proto::status::EtcdError;
 use store::engine::{Engine, Memory};
 use store::{Answers, CompactProgress, EventLimits, ReadError, Revision, validate};
 
+use super::script_auth;
 use super::script_show::{contents, leases, show_events, show_kv, show_outcome, show_range};
 use super::script_words::{check, compare, number, operation, position, range_request, request};
 use super::session::{Session, open};
@@ -74,6 +79,7 @@ impl Runner {
     fn line(&mut self, command: &Command, context: &Context) -> Out {
         let mut args = command.consume_args();
         self.header.fence_term = number(&mut args, "fence")?;
+        self.asker(&mut args)?;
         let checked = !context.tags.contains("unchecked");
         let output = match command.name.as_str() {
             "txn" => self.begin(Open::Txn(TxnRequest::default(), false)),
@@ -83,17 +89,33 @@ impl Runner {
             "else" => self.branch(true),
             "end" => self.end(checked),
             "get" => self.get(&mut args, checked),
+            "users" => Ok(script_auth::users(&self.session.reader())),
             "leases" | "events" | "hashkv" | "value" | "stream" | "state" => {
                 self.read(&command.name, &mut args)
             }
             "step" | "flush" | "restart" | "crash" => self.machinery(&command.name, &mut args),
             name => {
-                let request = request(name, &mut args)?;
+                let request = match script_auth::request(name, &mut args)? {
+                    Some(request) => request,
+                    None => request(name, &mut args)?,
+                };
                 self.write(request, checked)
             }
         }?;
         args.reject_next()?;
         Ok(output)
+    }
+
+    fn asker(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<(), Box<dyn Error>> {
+        let name = args.take_key("as").unwrap_or_default().to_owned();
+        let revision: u64 = number(args, "auth_rev")?;
+        self.header.auth_revision = match (name.is_empty(), revision) {
+            (true, _) => 0,
+            (false, 0) => self.session.reader().auth_revision(),
+            (false, revision) => revision,
+        };
+        self.header.username = name;
+        Ok(())
     }
 
     fn begin(&mut self, open: Open) -> Out {

@@ -14,7 +14,7 @@ use store::{EventKind, LeaseId, LeaseInfo, Outcome, Reader, Response, RevisionEv
 pub fn contents(store: &Store) -> String {
     let reader = store.reader();
     let all = RangeRequest { key: "\0".into(), range_end: "\0".into(), ..Default::default() };
-    let mut out = leases(&reader);
+    let mut out = leases(&reader) + &super::script_auth::users(&reader);
     show_range(&mut out, reader.range(&all).expect("the present is kept")).expect("to a string");
     out
 }

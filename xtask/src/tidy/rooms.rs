@@ -280,6 +280,7 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     // Users, tokens, the JSON gateway, reflection.
     ("bcrypt", Rooms(&["server"])),
     ("jsonwebtoken", Rooms(&["server"])),
+    ("ring", Rooms(&["server"])),
     ("prost-reflect", Rooms(&["server"])),
     ("tonic-reflection", Rooms(&["server"])),
     ("tokio-tungstenite", RoomsAndTests(&["harness"], &["server"])),

@@ -1,0 +1,81 @@
+//! What is asked, and by whom.
+
+use proto::etcdserverpb as pb;
+
+/// The users of all conversations.
+pub(super) const USERS: [&str; 4] = ["root", "ann", "bob", "eve"];
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// Without a token.
+    Nobody,
+    /// With a token that nobody gave.
+    Forged,
+    /// With the last token that this user got, which may have ended.
+    User(&'static str),
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub(super) enum Ask {
+    AuthEnable,
+    AuthDisable,
+    AuthStatus,
+    /// A user and a password.
+    Authenticate(&'static str, String),
+    UserAdd(pb::AuthUserAddRequest),
+    UserGet(&'static str),
+    UserList,
+    UserDelete(&'static str),
+    UserChangePassword(pb::AuthUserChangePasswordRequest),
+    UserGrantRole(&'static str, &'static str),
+    UserRevokeRole(&'static str, &'static str),
+    RoleAdd(&'static str),
+    RoleGet(&'static str),
+    RoleList,
+    RoleDelete(&'static str),
+    RoleGrantPermission(pb::AuthRoleGrantPermissionRequest),
+    RoleRevokePermission(pb::AuthRoleRevokePermissionRequest),
+    Range(pb::RangeRequest),
+    RangeStream(pb::RangeRequest),
+    Put(pb::PutRequest),
+    Delete(pb::DeleteRangeRequest),
+    Txn(pb::TxnRequest),
+    Compact(i64),
+    /// The first answer of a new watch.
+    Watch(pb::WatchCreateRequest),
+    LeaseGrant(i64),
+    LeaseRevoke(i64),
+    LeaseKeepAlive(i64),
+    LeaseTimeToLive(i64, bool),
+    LeaseLeases,
+    Status,
+    MemberList,
+    MemberRemove,
+    Alarm(pb::AlarmRequest),
+    HashKv,
+    Defragment,
+    MoveLeader,
+}
+
+/// One call by somebody to one of the members.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) who: Who,
+    pub(super) member: usize,
+    pub(super) ask: Ask,
+}
+
+impl Step {
+    /// Whether the member must have applied all before: what is answered from its own state alone
+    /// would otherwise depend on time.
+    pub(super) fn catch_up(&self) -> bool {
+        true
+    }
+}
+
+/// The password of a user; unlike any other text, so that it can be searched for.
+pub(super) fn password(user: &str) -> String {
+    format!("Pw.{user}.7Qk9zXw2")
+}
