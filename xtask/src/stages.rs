@@ -105,6 +105,7 @@ fn suites(root: &Path) -> Vec<Stage> {
     let harness = harness(root);
     vec![
         Stage::program("differential", &harness, &["diff"]),
+        Stage::program("authentication", &harness, &["auth"]),
         Stage::program("bad input", &harness, &["bad-input"]),
         // Some 20 s: servers are started a dozen times.
         Stage::program("snapshots", &harness, &["snapshots"]),

@@ -10,6 +10,7 @@ use proto::etcdserverpb::{
     LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
 };
 use proto::log::command;
+use proto::status::EtcdError;
 use services::etcdserverpb::lease_server::Lease;
 use store::auth::Call;
 use store::{LeaseId, Response, validate};
@@ -78,10 +79,13 @@ impl Lease for LeaseDoor {
     ) -> Result<Answer<LeaseTimeToLiveResponse>, Status> {
         let (caller, request) = (Caller::of(&request), request.into_inner());
         let call = Call::LeaseTimeToLive { id: LeaseId(request.id), keys: request.keys };
-        let identity = self.0.authorize(&caller, call).await?;
+        let users = self.0.reader().auth_revision();
+        self.0.authorize(&caller, call).await?;
         let mut answer = self.0.leases().time_to_live(&self.0, request).await?;
-        if request.keys {
-            self.0.still_allowed(&identity).map_err(status)?;
+        // Compat: keys that were listed while users changed are not told.
+        let reader = self.0.reader();
+        if request.keys && reader.auth_enabled() && reader.auth_revision() != users {
+            return Err(status(EtcdError::AuthOldRevision));
         }
         answer.header = Some(self.0.header());
         Ok(Answer::new(answer))

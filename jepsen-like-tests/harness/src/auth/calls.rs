@@ -328,7 +328,8 @@ fn form(token: &str) -> String {
             let plain = letters.bytes().all(|byte| byte.is_ascii_alphabetic());
             format!("{} letters {plain} and an index", letters.len())
         }
-        [header, _, _] => format!("a JWT with the header {header}"),
+        // The same header, its fields in another order.
+        [_, _, _] => "a JWT".to_owned(),
         _ => format!("{} bytes", token.len()),
     }
 }
