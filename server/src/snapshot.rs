@@ -1,8 +1,8 @@
 //! Maintenance.Snapshot: the state at one revision as a bbolt file, with etcd's buckets.
 //!
-//! The file is made first, nameless, on the disk of the state, and then sent: a slow client holds up
-//! neither writers nor compactions, and costs a few chunks of memory. Compat: chunks of 32 KiB with
-//! what remains, then a message with the SHA-256 of all bytes before.
+//! The file is made first, nameless, on the disk of the state, and then sent: a slow client holds
+//! up neither writers nor compactions, and costs a few chunks of memory. Compat: chunks of 32 KiB
+//! with what remains, then a message with the SHA-256 of all bytes before.
 //! Must not know: how the state is stored.
 
 use std::fs::File;

@@ -1,7 +1,8 @@
 //! Everything that the state holds, of one moment: for a copy in another store's format.
 //!
-//! Invariant: the rows of the history and the head are of one root, although the writer goes on. Rows
-//! that a compaction takes meanwhile are those that the root's own compaction would have taken.
+//! Invariant: the rows of the history and the head are of one root, although the writer goes on.
+//! Rows that a compaction takes meanwhile are those that the root's own compaction would have
+//! taken.
 
 use std::ops::ControlFlow;
 

@@ -78,8 +78,8 @@ impl Import {
 
     /// Takes over a change, by its name, in the order of names.
     ///
-    /// *Errors*: `Damaged`: the name is none, or the value is not in the form in which etcd and this
-    /// store write it.
+    /// *Errors*: `Damaged`: the name is none, or the value is not in the form in which etcd and
+    /// this store write it.
     pub fn change(&mut self, name: &[u8], value: &[u8]) -> Result<(), StorageError> {
         let (at, tombstone) = read_name(name)?;
         let kv = key_value::read(value)?;

@@ -5,7 +5,8 @@
 //! record  walpb.Record: kind 1 metadata, 2 entry, 3 hard state, 4 checksum, 5 snapshot
 //! ```
 //!
-//! *Source*: etcd's `server/storage/wal`. Checksums are not compared: what does not decode is refused.
+//! *Source*: etcd's `server/storage/wal`. Checksums are not compared: what does not decode is
+//! refused.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};

@@ -77,6 +77,14 @@ fn take(lock: &File, data_dir: &Path) -> Result<(), ToolError> {
 }
 
 impl Held {
+    /// Removes what [`create`] made, so that the next try finds the directory as it was.
+    pub(super) fn abandon(self, data_dir: &Path) {
+        // What cannot be removed is found by the next try, which says so.
+        let _ = fs::remove_dir_all(&self.member);
+        let _ = fs::remove_file(data_dir.join("LOCK"));
+        let _ = fs::remove_dir(data_dir);
+    }
+
     pub(super) fn state(&self) -> PathBuf {
         self.member.join("state")
     }

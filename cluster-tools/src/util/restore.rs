@@ -119,9 +119,21 @@ fn restore(
     let database = open()?;
     let data_dir = identity.data_dir();
     let held = folder::create(&data_dir, identity.wal_dir.clone())?;
-    let engine = (states.write)(&held.state()).map_err(damaged)?;
-    let import = Import::new(engine, restored.applied, restored.membership.clone());
-    let store = fill(import.map_err(damaged)?, &database, bump)?;
+    let made = (states.write)(&held.state()).map_err(damaged).and_then(|engine| {
+        let import = Import::new(engine, restored.applied, restored.membership.clone());
+        fill(import.map_err(damaged)?, &database, bump)
+    });
+    let store = match made {
+        Ok(store) => store,
+        Err(error) => {
+            held.abandon(&data_dir);
+            return Err(error);
+        }
+    };
+    // Order: the state is durable; now the directory gets its owner.
+    let log = RealLogFiles::open(&held.log())?;
+    raft::bind_restored(&log, &restored, plan.seed)
+        .map_err(|error| ToolError::Damaged(error.to_string()))?;
     let reader = store.reader();
     line(format_args!(
         "restored revision {}, compacted {}, {} keys, {} leases",
@@ -130,10 +142,6 @@ fn restore(
         reader.key_count(),
         reader.leases().len()
     ))?;
-    // Order: the state is durable; now the directory gets its owner.
-    let log = RealLogFiles::open(&held.log())?;
-    raft::bind_restored(&log, &restored, plan.seed)
-        .map_err(|e| ToolError::Damaged(e.to_string()))?;
     line(format_args!(
         "member {} of cluster {} is in {}; start it: engram server --name {} --data-dir {}",
         restored.member_id,

@@ -24,7 +24,7 @@ impl From<BboltError> for ToolError {
     }
 }
 
-/// Opens a snapshot file. `skip_hash_check`: a file without a checksum is taken, and a wrong one too.
+/// Opens a snapshot file. `skip_hash_check`: one without a checksum, or with a wrong one, is taken.
 pub(super) fn snapshot(path: &Path, skip_hash_check: bool) -> Result<Opened, ToolError> {
     let named = |error: ToolError| match error {
         ToolError::Io(error) => ToolError::Damaged(format!("{}: {error}", path.display())),

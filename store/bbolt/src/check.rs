@@ -1,8 +1,8 @@
 //! The whole file at once: what `bbolt check` looks at.
 //!
-//! Invariants checked: every page in use belongs to exactly one bucket, to the list of free pages or
-//! to the two meta pages, and is not free as well; every free page is listed once, where the file
-//! keeps a list; keys rise.
+//! Invariants checked: every page in use belongs to exactly one bucket, to the list of free pages
+//! or to the two meta pages, and is not free as well; every free page is listed once, where the
+//! file keeps a list; keys rise.
 
 use crate::error::BboltError;
 use crate::pages::Pages;

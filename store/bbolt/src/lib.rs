@@ -1,7 +1,7 @@
 //! etcd's database file: bbolt's pages and buckets, read and written, and etcd's rows in them.
 //!
-//! - [`Database`] reads a file, whatever its bytes are: what is wrong is an error, never a panic and
-//!   never more memory than a page of each level.
+//! - [`Database`] reads a file, whatever its bytes are: what is wrong is an error, never a panic
+//!   and never more memory than a page of each level.
 //! - [`Writer`] makes a file from sorted rows in one pass.
 //! - [`etcd`] knows what lies in which bucket.
 //!

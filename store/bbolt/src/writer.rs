@@ -9,7 +9,8 @@
 //!
 //! Invariants: keys of a bucket rise; a branch has two children at least, as bbolt splits them; all
 //! that is held is one page of each level of the tree. The file is whole once
-//! [`Writer::finish`] returns; before, its meta pages are zeros, which no reader takes for a database.
+//! [`Writer::finish`] returns; before, its meta pages are zeros, which no reader takes for a
+//! database.
 
 use std::io::{Seek, SeekFrom, Write};
 

@@ -7,10 +7,10 @@
 //!
 //! Two ways to begin:
 //! - the target was made by `engram util import` from a snapshot of the source: it is the source at
-//!   an earlier revision. Then every revision is made again as one transaction, and the proof is the
-//!   HashKV of both;
-//! - the target is empty: then keys, values and leases are copied, revisions differ, and the proof is
-//!   that both sides hold the same.
+//!   an earlier revision. Then every revision is made again as one transaction, and the proof is
+//!   the HashKV of both;
+//! - the target is empty: then keys, values and leases are copied, revisions differ, and the proof
+//!   is that both sides hold the same.
 //!
 //! Must not know: anything but the published etcd API.
 
@@ -91,8 +91,8 @@ const BEAT: Duration = Duration::from_secs(1);
 
 /// Runs a migration to its proof.
 ///
-/// *Errors*: either side cannot be reached, the target holds something else, somebody else writes to
-/// the target, or the proof fails. Run again, it goes on with what differs.
+/// *Errors*: either side cannot be reached, the target holds something else, somebody else writes
+/// to the target, or the proof fails. Run again, it goes on with what differs.
 pub(crate) async fn run(global: &Global, migrate: Migrate) -> Result<(), ToolError> {
     let mut global = global.clone();
     // A watch has no end, and a hash of much takes its time.

@@ -51,6 +51,7 @@ pub async fn run(programs: &Programs, folder: &Path, plan: Plan) -> Result<Outco
     let mut outcome = Outcome::default();
     let saved = out(&tools, programs, folder, plan, &mut outcome).await?;
     back(&tools, programs, &saved, &mut outcome).await?;
+    three(&tools, programs, &saved, &mut outcome).await?;
     raised(&tools, programs, &saved, &mut outcome).await?;
     refused(&tools, &saved, &mut outcome)?;
     followed(&tools, programs, folder, plan, &mut outcome).await?;
@@ -149,6 +150,36 @@ async fn back(
         let kept = users(tools, etcd.client_url())?;
         outcome.check(&format!("users and roles came through after {what}"), equal(&kept, &known));
         etcd.terminate().await?;
+    }
+    Ok(())
+}
+
+/// One file, three members: they found a cluster that holds the history.
+async fn three(
+    tools: &Tools,
+    programs: &Programs,
+    saved: &Saved,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let founders = tools::founders(3)?;
+    let cluster: Vec<String> =
+        founders.iter().map(|member| format!("{}={}", member.name, member.peer)).collect();
+    let mut members = Vec::new();
+    for founder in &founders {
+        let data = tools.import_as(&saved.file, founder, &cluster.join(","))?;
+        members.push(tools::described(programs, Kind::Engram, &data, founder));
+    }
+    members.iter_mut().try_for_each(Member::start)?;
+    for member in &mut members {
+        member.ready().await?;
+    }
+    for member in &members {
+        let url = member.client_url();
+        outcome.check("a founder hashes as the file", equal(tools.endpoint_hash(url)?, saved.hash));
+        outcome.check("a founder holds the file", equal(&holds(tools, url)?, &saved.held));
+    }
+    for member in &mut members {
+        member.kill()?;
     }
     Ok(())
 }

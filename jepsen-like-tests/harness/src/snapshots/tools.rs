@@ -116,6 +116,15 @@ impl Tools {
         Ok(data)
     }
 
+    /// As one of several members that are made of the same file.
+    pub(super) fn import_as(&self, from: &str, member: &Founder, cluster: &str) -> Result<String> {
+        let data = self.path(&member.name);
+        let flags = ["import", from, "--data-dir", &data, "--name", &member.name];
+        let urls = ["--initial-cluster", cluster, "--initial-advertise-peer-urls", &member.peer];
+        self.util(&[&flags[..], &urls].concat())?;
+        Ok(data)
+    }
+
     pub(super) fn import_refused(&self, from: &str, with: &str) -> Result<()> {
         self.util_refused(&["import", from, "--data-dir", &self.path("refused")], with)
     }
@@ -176,10 +185,37 @@ fn said(program: &Path, words: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// A member of a cluster to be, and its ports.
+pub(super) struct Founder {
+    pub(super) name: String,
+    client: String,
+    pub(super) peer: String,
+}
+
+/// Several members to be, with free ports.
+pub(super) fn founders(count: usize) -> Result<Vec<Founder>> {
+    let ports = free_ports(2 * count)?;
+    let url = |at: usize| format!("http://127.0.0.1:{}", ports[at]);
+    let founder = |n: usize| Founder {
+        name: format!("founder{n}"),
+        client: url(2 * n),
+        peer: url(2 * n + 1),
+    };
+    Ok((0..count).map(founder).collect())
+}
+
 /// A server on a directory that is there already, ready.
 pub(super) async fn on(programs: &Programs, kind: Kind, data: &str) -> Result<Member> {
-    let ports = free_ports(2)?;
-    let [client, peer] = [0, 1].map(|at: usize| format!("http://127.0.0.1:{}", ports[at]));
+    let founder = founders(1)?.remove(0);
+    let mut member = described(programs, kind, data, &founder);
+    member.start()?;
+    member.ready().await?;
+    Ok(member)
+}
+
+/// A server on a directory that is there already, not started.
+pub(super) fn described(programs: &Programs, kind: Kind, data: &str, founder: &Founder) -> Member {
+    let Founder { client, peer, .. } = founder;
     let mut arguments = match kind {
         Kind::Etcd => Vec::new(),
         Kind::Engram => vec!["server".to_owned()],
@@ -195,8 +231,5 @@ pub(super) async fn on(programs: &Programs, kind: Kind, data: &str) -> Result<Me
         Kind::Engram => programs.engram.clone(),
     };
     let log = PathBuf::from(format!("{data}.log"));
-    let mut member = Member::new(program, arguments, log, client);
-    member.start()?;
-    member.ready().await?;
-    Ok(member)
+    Member::new(program, arguments, log, client.clone())
 }

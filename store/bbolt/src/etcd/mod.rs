@@ -1,4 +1,4 @@
-//! What etcd keeps in its database: eleven buckets, their rows read into types and written from them.
+//! What etcd keeps in its database: ten buckets, their rows read into types and written from them.
 //!
 //! | bucket | key | value |
 //! |---|---|---|
