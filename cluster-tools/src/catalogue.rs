@@ -164,6 +164,18 @@ catalogue! {
     Io "E-CTL-071" 6 "reading or writing failed",
         "A file, a terminal or a pipe could not be read or written.",
         "The message is the operating system's; check path, rights and space.";
+    InUse "E-CTL-072" 1 "a data directory is in use",
+        "A member runs in it, or another tool works on it; nothing was read or written.",
+        "Stop the member first. While it runs, ask it: `engram ctl endpoint status`, `endpoint hashkv`, `snapshot save`.";
+    LogAhead "E-CTL-073" 1 "etcd's database is behind its log",
+        "etcd did not stop cleanly, so its directory has entries that are only in the log.",
+        "Start etcd once on the directory and stop it with SIGTERM, or save a snapshot from it; then import that.";
+    OtherData "E-CTL-080" 1 "the target of a copy holds something else",
+        "It has keys that the source does not have, or somebody else writes to it.",
+        "Copy into an empty cluster; or --replace removes what is not the source's; or make the target anew with `engram util import`.";
+    CopyDiffers "E-CTL-081" 1 "the copy is not finished, or not equal",
+        "The source compacted what was not copied yet, or both sides differ in the end.",
+        "Run the same command again: it goes on with what differs. While the source is compacted often, stop its writers first.";
 }
 
 /// The entry of an error.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::ToolError;
+use crate::catalogue::Id;
 
 /// Where a member keeps its files.
 #[derive(Debug, Args)]
@@ -67,11 +68,10 @@ pub(super) fn hold(data_dir: &Path, wal_dir: Option<PathBuf>) -> Result<Held, To
 fn take(lock: &File, data_dir: &Path) -> Result<(), ToolError> {
     match lock.try_lock() {
         Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(ToolError::Damaged(format!(
-            "{} is in use by a running member. Stop it first, or ask it while it runs: \
-             `engram ctl endpoint status`, `endpoint hashkv`, `snapshot save`",
-            data_dir.display()
-        ))),
+        Err(TryLockError::WouldBlock) => Err(ToolError::of(
+            Id::InUse,
+            format!("{} is in use by a running member", data_dir.display()),
+        )),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }

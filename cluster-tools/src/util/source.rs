@@ -11,6 +11,7 @@ use bbolt::{BboltError, Database};
 
 use super::etcd_wal;
 use crate::ToolError;
+use crate::catalogue::Id;
 
 /// A database file, checked.
 pub(super) type Opened = Database<File>;
@@ -61,10 +62,8 @@ pub(super) fn data_dir(path: &Path, wal_dir: Option<&Path>) -> Result<Opened, To
     match file.try_lock_shared() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(ToolError::Damaged(format!(
-                "{shown} is in use by a running etcd. Stop it first, or take a snapshot: \
-                 `etcdctl snapshot save FILE`, then `engram util import FILE`"
-            )));
+            let text = format!("{shown} is in use by a running etcd");
+            return Err(ToolError::of(Id::InUse, text));
         }
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
@@ -81,11 +80,11 @@ pub(super) fn data_dir(path: &Path, wal_dir: Option<&Path>) -> Result<Opened, To
     }
     let last = etcd_wal::last_index(&wal_dir)?;
     if last > applied {
-        return Err(ToolError::Damaged(format!(
+        let text = format!(
             "{shown}: the log goes to entry {last}, the database only to {applied}: etcd did not \
-             stop cleanly. Start etcd once on this directory and stop it with SIGTERM, or take \
-             `etcdctl snapshot save FILE` from it, and import that"
-        )));
+             stop cleanly"
+        );
+        return Err(ToolError::of(Id::LogAhead, text));
     }
     Ok(database)
 }

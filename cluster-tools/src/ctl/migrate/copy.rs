@@ -14,6 +14,7 @@ use proto::mvccpb::KeyValue;
 use super::Work;
 use super::feed::Feed;
 use crate::ToolError;
+use crate::catalogue::Id;
 
 /// How long changes are waited for between pages.
 const SOON: Duration = Duration::from_millis(1);
@@ -90,12 +91,12 @@ impl Work {
             }
         }
         if let Some(other) = theirs.keys().next().filter(|_| !replace) {
-            return Err(ToolError::Damaged(format!(
-                "the target holds {:?}, which the source does not have, and {} more. Copy into an \
-                 empty cluster, or give --replace to remove what is not the source's",
+            let text = format!(
+                "the target holds {:?}, which the source does not have, and {} more",
                 other.escape_ascii().to_string(),
                 theirs.len() - 1
-            )));
+            );
+            return Err(ToolError::of(Id::OtherData, text));
         }
         for other in theirs.into_keys() {
             batch.add(delete(&other), other.len());

@@ -15,6 +15,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::side::{Prefix, Side};
 use crate::ToolError;
+use crate::catalogue::Id;
 
 /// How often a lost connection is tried again, and how long between.
 const ATTEMPTS_MAX: u32 = 30;
@@ -123,11 +124,11 @@ async fn begin(
 
 fn ended(answer: &pb::WatchResponse, next: i64) -> ToolError {
     if answer.compact_revision > 0 {
-        return ToolError::Damaged(format!(
-            "the source compacted its history up to revision {} before revision {next} was copied. \
-             Run the same command again: it goes on with what differs",
+        let text = format!(
+            "the source compacted its history up to revision {} before revision {next} was copied",
             answer.compact_revision
-        ));
+        );
+        return ToolError::of(Id::CopyDiffers, text);
     }
     ToolError::Rpc(Status::new(Code::Aborted, answer.cancel_reason.clone()))
 }

@@ -6,6 +6,7 @@ use super::Work;
 use super::feed::Feed;
 use super::side::{Prefix, Side};
 use crate::ToolError;
+use crate::catalogue::Id;
 
 /// Keys read at a time.
 const PAGE_KEYS: i64 = 1000;
@@ -34,11 +35,8 @@ impl Work {
             }
             self.catch_up(feed).await?;
         }
-        Err(ToolError::Damaged(
-            "the source compacts faster than it can be compared; stop its writers, and run this \
-             again"
-                .to_owned(),
-        ))
+        let text = "the source compacts faster than it can be compared";
+        Err(ToolError::of(Id::CopyDiffers, text))
     }
 
     async fn judge(
@@ -50,11 +48,12 @@ impl Work {
     ) -> Result<(), ToolError> {
         self.bar.finish_and_clear();
         if theirs != ours {
-            return Err(ToolError::Damaged(format!(
+            let text = format!(
                 "the sides differ: the source has {} keys at revision {source}, the target {} at \
                  {target}. If nobody else writes to the target, this is a bug",
                 theirs.keys, ours.keys
-            )));
+            );
+            return Err(ToolError::of(Id::CopyDiffers, text));
         }
         println!(
             "equal: {} keys at revision {source} of the source and {target} of the target, \
@@ -88,11 +87,14 @@ impl Work {
                 println!("HashKV equal: {} at revision {revision}", ours.hash);
                 Ok(())
             }
-            false => Err(ToolError::Damaged(format!(
-                "HashKV at revision {revision} is {} in the source, compacted at {}, and {} in the \
-                 target, compacted at {}",
-                theirs.hash, theirs.compact_revision, ours.hash, ours.compact_revision
-            ))),
+            false => Err(ToolError::of(
+                Id::CopyDiffers,
+                format!(
+                    "HashKV at revision {revision} is {} in the source, compacted at {}, and {} in \
+                     the target, compacted at {}",
+                    theirs.hash, theirs.compact_revision, ours.hash, ours.compact_revision
+                ),
+            )),
         }
     }
 }

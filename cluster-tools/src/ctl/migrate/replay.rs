@@ -5,6 +5,7 @@ use proto::mvccpb::event::EventType;
 
 use super::{Work, copy, revision_of};
 use crate::ToolError;
+use crate::catalogue::Id;
 
 /// Applies the changes of one revision, in their order.
 ///
@@ -37,18 +38,19 @@ pub(super) async fn revision(work: &mut Work, events: &[Event]) -> Result<(), To
     }
     let written = work.to.write(ops).await.map_err(|error| match error {
         ToolError::Rpc(status) if status.message().contains("too many operations") => {
-            ToolError::Damaged(format!(
+            let text = format!(
                 "revision {revision} of the source changed {changes} keys at once. Start the \
                  target's members with --max-txn-ops {changes} or more, and run this again"
-            ))
+            );
+            ToolError::of(Id::TooLarge, text)
         }
         other => other,
     })?;
     if written != revision {
-        return Err(ToolError::Damaged(format!(
-            "the target came to revision {written} instead of {revision}: somebody else writes to \
-             it. Make it anew: `engram util import`, then run this again"
-        )));
+        let text = format!(
+            "the target came to revision {written} instead of {revision}: somebody else writes to it"
+        );
+        return Err(ToolError::of(Id::OtherData, text));
     }
     work.applied = work.applied.max(revision);
     Ok(())

@@ -233,10 +233,10 @@ async fn followed(
     make(&url, plan).await?;
     let mut empty = single(programs, Kind::Engram, &folder.join("empty"), &[]).await?;
     let writer = tokio::spawn(history::go_on(dial(&url).await?, plan.seed, true));
-    let copied = tools.migrate(&url, empty.client_url());
+    let copied = tools.migrate(&url, empty.client_url(), &[]);
     outcome.check("a live copy into an empty member is equal", copied.map(drop));
     writer.await??;
-    let again = tools.migrate(&url, empty.client_url());
+    let again = tools.migrate(&url, empty.client_url(), &["--replace"]);
     outcome.check("a second run copies what came later", again.map(drop));
     empty.terminate().await?;
     let file = tools.save(&url, "live.db")?;
@@ -246,7 +246,7 @@ async fn followed(
     history::go_on(dial(&url).await?, plan.seed + 1, false).await?;
     // What the import brought is compacted in the source alone; the copy does it too.
     tools.etcdctl(&url, &["compaction", &imported.to_string()])?;
-    let exact = tools.migrate(&url, engram.client_url());
+    let exact = tools.migrate(&url, engram.client_url(), &[]);
     let proved = exact.and_then(|said| {
         ensure!(said.contains("HashKV equal"), "no hash was compared: {said}");
         Ok(())

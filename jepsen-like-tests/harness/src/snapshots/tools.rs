@@ -151,9 +151,10 @@ impl Tools {
     }
 
     /// Copies a running etcd; what was printed.
-    pub(super) fn migrate(&self, from: &str, to: &str) -> Result<String> {
+    pub(super) fn migrate(&self, from: &str, to: &str, flags: &[&str]) -> Result<String> {
         let endpoints = format!("--endpoints={to}");
-        said(&self.programs.engram, &["ctl", "migrate", "--from", from, &endpoints])
+        let words = ["ctl", "migrate", "--from", from, &endpoints];
+        said(&self.programs.engram, &[&words[..], flags].concat())
     }
 }
 
