@@ -20,7 +20,7 @@ pub enum ToolError {
         reason: String,
     },
     /// The server answered with an error.
-    #[error("{}", .0.message())]
+    #[error("{}", said(.0))]
     Rpc(#[from] tonic::Status),
     /// Some members answered badly or not at all; the table printed says which.
     #[error("{0}")]
@@ -56,7 +56,11 @@ impl ToolError {
         catalogue::entry(match self {
             Self::Usage(_) => Id::Usage,
             Self::Connection { reason, .. } => catalogue::of_connection(reason),
-            Self::Rpc(status) => catalogue::of_status(status.code(), status.message()),
+            Self::Rpc(status) => match transport(status) {
+                Some(reason) if catalogue::of_connection(&reason) == Id::Tls => Id::Tls,
+                Some(_) => Id::Unavailable,
+                None => catalogue::of_status(status.code(), status.message()),
+            },
             Self::Unhealthy(_) | Self::Verdict(_) => Id::Unhealthy,
             Self::Io(_) => Id::Io,
             Self::Damaged(_) => Id::Damaged,
@@ -72,6 +76,18 @@ impl ToolError {
             error => error.entry().exit_code,
         }
     }
+}
+
+/// What the transport says of a call that never got an answer of the server.
+fn transport(status: &tonic::Status) -> Option<String> {
+    let source = std::error::Error::source(status)?;
+    let is_ours = source.is::<tonic::transport::Error>() || status.message() == "transport error";
+    is_ours.then(|| crate::wire::innermost(source))
+}
+
+/// The server's words, or the transport's where there are none.
+fn said(status: &tonic::Status) -> String {
+    transport(status).unwrap_or_else(|| status.message().to_owned())
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn suites(root: &Path) -> Vec<Stage> {
         Stage::program("bad input", &harness, &["bad-input"]),
         // Some 20 s: servers are started a dozen times.
         Stage::program("snapshots", &harness, &["snapshots"]),
-        // Two hundred command lines, each by two programs: about fifteen seconds.
+        // Two hundred command lines by two programs, and two members replaced: some 30 s.
         Stage::program("ctl beside etcdctl", &harness, &["ctl"]),
         // Some 15 s: four servers, and two requests for each of a thousand.
         Stage::program("gateway", &harness, &["gateway"]),

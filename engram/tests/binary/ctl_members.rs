@@ -1,9 +1,11 @@
 //! `engram ctl` for those who run clusters: `top`, `doctor`, `member replace`, beside members that
 //! are down.
 
-use crate::ctl::{ctl, server};
+use std::time::Instant;
+
+use crate::ctl::server;
 use crate::quorum::quorum;
-use crate::support::{Process, run};
+use crate::support::{PATIENCE, Process, run};
 
 /// Three members of one cluster, and the flag with all their endpoints.
 async fn three(folder: &std::path::Path) -> (Vec<Process>, String) {
@@ -12,23 +14,37 @@ async fn three(folder: &std::path::Path) -> (Vec<Process>, String) {
     (members, format!("--endpoints={}", urls.join(",")))
 }
 
+/// Runs a verb again until its output is as wanted: elections take their time.
+async fn until(endpoints: &str, line: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let words: Vec<&str> = ["ctl", endpoints].into_iter().chain(line.split(' ')).collect();
+    let began = Instant::now();
+    loop {
+        let (_, out, error) = run(&words).await;
+        if wanted(&out) {
+            return out;
+        }
+        assert!(began.elapsed() < PATIENCE, "{line}: {out}{error}");
+    }
+}
+
 #[tokio::test]
 async fn top_and_doctor_show_a_member_that_is_down_beside_those_that_are_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut members, at) = three(folder.path()).await;
     members[0].put("k", "v").await;
-    let picture = ctl(&at, "top --once --interval 100ms").await;
-    assert!(picture.contains("3 of 3 voters answer, quorum 2, can lose 1"), "{picture}");
+    let top = "top --once --interval 100ms";
+    let all = "3 of 3 voters answer, quorum 2, can lose 1";
+    let picture = until(&at, top, |out| out.contains(all)).await;
     assert_eq!(picture.matches("follower").count(), 2, "{picture}");
     members[2].kill().await;
-    let picture = ctl(&at, "top --once --interval 100ms").await;
-    assert!(picture.contains("2 of 3 voters answer, quorum 2, can lose 0"), "{picture}");
+    let two = "2 of 3 voters answer, quorum 2, can lose 0";
+    let picture = until(&at, top, |out| out.contains(two)).await;
     assert!(picture.contains("DOWN"), "{picture}");
-    let json = ctl(&at, "top --once --interval 100ms -o json").await;
+    let json = until(&at, "top --once --interval 100ms -o json", |out| out.contains("down")).await;
     let json: serde_json::Value = serde_json::from_str(&json).expect("a document");
     assert_eq!(json["members"].as_array().expect("a list").len(), 3);
-    let (code, out, _) = run(&["ctl", &at, "doctor", "-o", "json"]).await;
-    assert!(code == 1 || code == 2, "{code}: {out}");
+    let judged = "2 of 3 voting members are well, 2 are needed: none may be lost";
+    let out = until(&at, "doctor -o json", |out| out.contains(judged)).await;
     let findings: serde_json::Value = serde_json::from_str(&out).expect("a document");
     let of = |check: &str| {
         let all = findings["findings"].as_array().expect("a list");
@@ -37,7 +53,6 @@ async fn top_and_doctor_show_a_member_that_is_down_beside_those_that_are_not() {
     assert_eq!(of("quorum")["verdict"], "warning");
     assert_eq!(of("members")["verdict"], "warning");
     assert!(of("members")["next"].as_str().expect("a step").contains("member replace"));
-    assert_eq!(of("hashes")["verdict"], "ok");
 }
 
 #[tokio::test]
@@ -55,6 +70,7 @@ async fn a_replacement_without_a_quorum_is_refused() {
     let (code, out, _) = run(&["ctl", &at, "--command-timeout=1s", "doctor", "-q"]).await;
     assert_eq!(code, 2, "{out}");
     assert!(out.contains("BAD       quorum: "), "{out}");
+    assert!(out.contains("restore from a snapshot"), "{out}");
 }
 
 #[tokio::test]

@@ -233,6 +233,18 @@ async fn compare_ctl(programs: &Programs) -> Result<()> {
         passed += alike as u64;
         failed += findings.len() as u64;
     }
+    let folder = tempfile::tempdir()?;
+    match ctl::replace::run(programs, folder.path()).await {
+        Ok(findings) if findings.is_empty() => passed += 1,
+        Ok(findings) => {
+            findings.iter().for_each(|finding| println!("  member replace: {finding}"));
+            failed += 1;
+        }
+        Err(error) => {
+            println!("  member replace: {error:#}");
+            failed += 1;
+        }
+    }
     finish("ctl", passed, failed, "engram-harness ctl")
 }
 

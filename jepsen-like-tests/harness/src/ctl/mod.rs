@@ -7,6 +7,7 @@
 
 mod lines;
 mod mask;
+pub mod replace;
 
 use std::path::Path;
 use std::process::Stdio;
