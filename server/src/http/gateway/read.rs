@@ -552,6 +552,30 @@ mod tests {
     }
 
     #[test]
+    fn changed_bytes_never_panic() {
+        let whole = br#"{"compare":[{"key":"YQ==","version":"0"}],"x":[1,{"y":"\u00e9\ud83d\ude00"}],
+            "success":[{"request_put":{"key":"YQ==","lease":-1.5e1,"prev_kv":true}}]}"#;
+        let pool = DescriptorPool::decode(services::DESCRIPTORS).expect("our own descriptors");
+        let mut schema = Schema::default();
+        let (input, _) = schema.of_method(&pool, "etcdserverpb.KV", "Txn").expect("described");
+        let mut read = 0;
+        for at in 0..whole.len() {
+            for byte in *b"{}[]\",:\\0-.eux \xff" {
+                let mut changed = whole.to_vec();
+                changed[at] = byte;
+                let mut scanner = super::super::scan::Scanner::new(1 << 16);
+                let mut bytes = bytes::Bytes::from(changed.clone());
+                if let Ok(Some(value)) = scanner.push(&mut bytes) {
+                    read += usize::from(message(&schema, input, &value).is_ok());
+                }
+                // Also what the scanner would have refused.
+                drop(message(&schema, input, &changed));
+            }
+        }
+        assert!(read > 100, "some changes leave a request: {read}");
+    }
+
+    #[test]
     fn pieces_of_json_are_errors_and_no_panic() {
         let whole = r#"{"compare":[{"key":"YQ==","version":"0"}],"success":[{"request_put":
             {"key":"\u00e9\ud83d\ude00","x":[1,{"y":null}],"lease":-1.5e1}}]}"#;
