@@ -107,6 +107,8 @@ fn storage(member: &Member, page: &mut Page) {
     let compacted = reader.compacted_revision().0;
     page.gauge("etcd_debugging_mvcc_compact_revision", "The compacted revision", compacted);
     page.gauge("engram_leases", "Leases that exist", reader.leases().len());
+    let help = "The revision of users and roles";
+    page.gauge("etcd_debugging_auth_revision", help, reader.auth_revision());
 }
 
 fn applied(member: &Member, page: &mut Page) {

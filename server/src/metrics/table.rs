@@ -4,6 +4,7 @@
 /// etcd's series that every member tells from the first scrape on.
 const TOLD: &[&str] = &[
     "etcd_cluster_version",
+    "etcd_debugging_auth_revision",
     "etcd_debugging_lease_granted_total",
     "etcd_debugging_lease_renewed_total",
     "etcd_debugging_lease_revoked_total",
@@ -86,7 +87,6 @@ const LATER: &[(&str, &str)] = &[
 
 /// etcd's series that have no counterpart.
 const NOT_TOLD: &[(&str, &str)] = &[
-    ("etcd_debugging_auth_revision", "AuthStatus tells it"),
     ("etcd_debugging_disk_backend_commit_*", "phases of a bbolt commit"),
     ("etcd_debugging_mvcc_db_compaction_*", "compaction works in bounded steps of its own"),
     ("etcd_debugging_mvcc_index_compaction_*", "the index is not compacted in one go"),

@@ -553,7 +553,8 @@ mod tests {
 
     #[test]
     fn changed_bytes_never_panic() {
-        let whole = br#"{"compare":[{"key":"YQ==","version":"0"}],"x":[1,{"y":"\u00e9\ud83d\ude00"}],
+        let whole =
+            br#"{"compare":[{"key":"YQ==","version":"0"}],"x":[1,{"y":"\u00e9\ud83d\ude00"}],
             "success":[{"request_put":{"key":"YQ==","lease":-1.5e1,"prev_kv":true}}]}"#;
         let pool = DescriptorPool::decode(services::DESCRIPTORS).expect("our own descriptors");
         let mut schema = Schema::default();
