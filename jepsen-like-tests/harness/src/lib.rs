@@ -11,10 +11,12 @@ pub mod bad_input;
 pub mod ctl;
 pub mod diff;
 pub mod digest;
+pub mod etcdctl;
 pub mod gateway;
 pub mod metrics;
 pub mod opponents;
-mod pause;
 pub mod process;
 pub mod rounds;
 pub mod snapshots;
+
+pub(crate) use programs::pause;

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use engram_harness::process::{self, Kind, Member, Programs};
-use engram_harness::{auth, bad_input, ctl, diff, gateway, metrics, opponents, rounds, snapshots};
+use engram_harness::{
+    auth, bad_input, ctl, diff, etcdctl, gateway, metrics, opponents, rounds, snapshots,
+};
 use programs::finish;
 
 /// Breaks clusters of real binaries from outside and checks what their clients saw.
@@ -60,6 +62,12 @@ enum Suite {
         /// Where `build/prometheus.sh` put it; by default, where it puts it.
         #[arg(long)]
         prometheus: Option<std::path::PathBuf>,
+    },
+    /// Run the same etcdctl command lines against both.
+    Etcdctl {
+        /// Only the sections whose name holds this.
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Break three members under load, round by round.
     Rounds {
@@ -138,6 +146,7 @@ async fn run(suite: Suite) -> Result<()> {
             let failed = outcome.findings.len() as u64;
             finish("metrics", outcome.passed, failed, "engram-harness metrics")
         }
+        Suite::Etcdctl { only } => transcribe(&programs, only.as_deref()).await,
         Suite::Rounds { seed, rounds } => break_cluster(&programs, seed, rounds).await,
         Suite::Bench { seconds, keys, put_ratio_min, page_ratio_min } => {
             let plan = opponents::Plan { seconds, keys };
@@ -261,6 +270,17 @@ async fn over_http(programs: &Programs, seed: u64, requests: u64) -> Result<()> 
     }
     let again = format!("engram-harness gateway --seed {seed} --requests {requests}");
     finish("gateway", outcome.passed, outcome.findings.len() as u64, &again)
+}
+
+async fn transcribe(programs: &Programs, only: Option<&str>) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [etcd, engram] = pair(programs, folder.path()).await?;
+    let etcdctl = programs.peer("etcdctl");
+    let outcome =
+        etcdctl::run(&etcdctl, &folder.path().join("lines"), [&etcd, &engram], only).await?;
+    print!("{}", outcome.text);
+    println!("{} lines differ where a row accepts it", outcome.accepted);
+    finish("etcdctl", outcome.passed, outcome.failed, "engram-harness etcdctl")
 }
 
 /// A fresh member of each kind, ready.

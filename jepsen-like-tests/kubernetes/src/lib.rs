@@ -10,7 +10,6 @@ pub mod bench;
 pub mod client;
 pub mod diff;
 pub mod kubectl;
-pub mod pause;
 pub mod process;
 pub mod record;
 pub mod served;
@@ -18,3 +17,5 @@ pub mod sides;
 pub mod swap;
 pub mod walk;
 pub mod workload;
+
+pub(crate) use programs::pause;

@@ -302,25 +302,25 @@ async fn transcribe(
 ) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (mut theirs, mut ours) = pair(programs, folder.path(), against).await?;
-    let kubectl_program = programs.peer("kubectl");
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
-    let mut outcome = kubectl::Outcome::default();
-    let sections = kubectl::script::read()?;
+    let mut transcript = kubectl::transcript(&programs.peer("kubectl"), &theirs, &ours);
+    let sections = kubectl::script()?;
     let (with, without): (Vec<_>, Vec<_>) = sections
         .iter()
         .filter(|section| wanted(&section.name))
-        .partition(|section| section.controllers);
+        .partition(|section| kubectl::needs_controllers(section));
     for section in without {
-        kubectl::run(&kubectl_program, &theirs, &ours, section, &mut outcome).await?;
+        transcript.run(section).await?;
     }
     if controllers == Controllers::Ours && !with.is_empty() {
         for side in [&mut theirs, &mut ours] {
             side.start_our_controllers(programs, &[])?;
         }
         for section in with {
-            kubectl::run(&kubectl_program, &theirs, &ours, section, &mut outcome).await?;
+            transcript.run(section).await?;
         }
     }
+    let outcome = transcript.outcome;
     print!("{}", outcome.text);
     if let Some(path) = &against.report {
         std::fs::write(path, &outcome.text)?;

@@ -11,7 +11,7 @@ use schema::types::{ResourceFacts, Schema};
 
 use crate::diff::steps::{Act, Scenario};
 use crate::diff::{bad_input, kinds, topics};
-use crate::kubectl::script;
+use crate::kubectl;
 
 /// The section as Markdown: one row per resource, in the order of discovery.
 ///
@@ -67,7 +67,7 @@ impl Suites {
         let mut bad = bad_input::cases()?;
         bad.push(bad_input::preparation());
         let lives: Vec<Scenario> = kinds::all()?.iter().map(crate::diff::lifecycle::of).collect();
-        let sections = script::read()?;
+        let sections = kubectl::script()?;
         let lines = sections.iter().flat_map(|section| section.lines());
         let mut words: Vec<String> = lines.flat_map(|line| named(&line.words)).collect();
         let files = sections.iter().flat_map(|section| &section.files);

@@ -6,7 +6,9 @@
 //!
 //! Must not know: what a program is for, and how it is asked whether it is ready.
 
+pub mod pause;
 mod process;
+pub mod transcript;
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -134,6 +136,22 @@ pub fn finish(suite: &str, passed: u64, failed: u64, again: &str) -> Result<()> 
     Ok(())
 }
 
+/// Whether a text fits a pattern in which `*` stands for anything.
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let mut parts: Vec<_> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,5 +201,11 @@ mod tests {
         finish("short", 3, 0, "x").expect("nothing failed");
         let failed = finish("short", 3, 2, "engram-harness x --seed 1").expect_err("two failed");
         assert_eq!(failed.to_string(), "2 of 5 failed; again: engram-harness x --seed 1");
+    }
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        assert!(glob("*", "") && glob("a*c", "abc") && glob("*.spec*", "$.spec.x"));
+        assert!(glob("abc", "abc") && !glob("abc", "abcd") && !glob("a*c", "abd"));
     }
 }

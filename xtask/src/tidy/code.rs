@@ -20,8 +20,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 const TEST_ROOMS: &[&str] = &["checkers", "sim", "harness", "kubernetes_harness"];
 /// The files that may wait: each for all the others of its room, between two looks at a condition.
 const WAITING: &[&str] = &[
-    "jepsen-like-tests/harness/src/pause.rs",
-    "jepsen-like-tests/kubernetes/src/pause.rs",
+    "jepsen-like-tests/programs/src/pause.rs",
     // These two wait in virtual time, which costs none.
     "jepsen-like-tests/sim/src/clock.rs",
     "raft/tests/consensus/cluster.rs",

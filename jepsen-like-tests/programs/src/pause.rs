@@ -1,7 +1,9 @@
-//! The one place where this harness waits for time to pass: between two looks at a condition.
+//! The one place where suites wait for time to pass: between two looks at a condition, and before
+//! a client tries a member again that did not answer.
 //!
-//! Invariant: whoever calls it looks again afterwards, and gives up at a deadline; nothing is
-//! concluded from the wait itself.
+//! Invariant: whoever calls it looks or tries again afterwards, until a deadline or the end of the
+//! round; nothing is concluded from the wait itself. `cargo xtask tidy` refuses a sleep anywhere
+//! else.
 
 use std::time::{Duration, Instant};
 

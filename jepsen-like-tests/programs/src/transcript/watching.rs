@@ -1,7 +1,7 @@
 //! Command lines that go on until they are ended: `get -w`.
 //!
-//! Invariants: the lines after one that watches are run when it has printed what is there; both
-//! sides are ended when they have printed as much and are quiet, or when patience ends.
+//! Invariant: both sides are ended when they have printed something, the same number of lines, and
+//! are quiet; or when patience ends.
 //!
 //! Must not know: what they print.
 
@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use super::script::Line;
 use crate::pause;
 
-/// How long a watch may take to print what is there, and all of them to print the same.
+/// How long a watch may take to print something, and all of them to print the same.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Nothing more comes from a watch that says nothing for so long.
 const QUIET: Duration = Duration::from_millis(500);
@@ -75,25 +75,29 @@ impl Running {
 }
 
 impl Watching {
-    /// Starts a line on both sides and waits until both have printed something.
+    /// Starts a line on both sides.
     ///
-    /// *Errors*: kubectl could not be started.
-    pub(super) async fn start(
+    /// *Errors*: the program could not be started.
+    pub(super) fn start(
         line: &Line,
         commands: [Command; 2],
-        folders: &[PathBuf; 2],
+        folders: [&Path; 2],
         number: usize,
     ) -> Result<Self> {
         let [theirs, ours] = commands;
         let sides = [
-            Running::start(theirs, &folders[0], number)?,
-            Running::start(ours, &folders[1], number)?,
+            Running::start(theirs, folders[0], number)?,
+            Running::start(ours, folders[1], number)?,
         ];
+        Ok(Self { line: line.clone(), sides })
+    }
+
+    /// Waits until both sides have printed something.
+    pub(super) async fn printed(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while sides.iter().any(|side| side.lines() == 0) && Instant::now() < deadline {
+        while self.lines().contains(&0) && Instant::now() < deadline {
             pause::pause(pause::POLL).await;
         }
-        Ok(Self { line: line.clone(), sides })
     }
 
     fn lines(&self) -> [usize; 2] {
@@ -113,7 +117,7 @@ pub(super) async fn settle(watches: &[Watching]) {
     let counts = || watches.iter().map(Watching::lines).collect::<Vec<_>>();
     let (mut last, mut since) = (counts(), Instant::now());
     while Instant::now() < deadline {
-        let same = last.iter().all(|[theirs, ours]| theirs == ours);
+        let same = last.iter().all(|[theirs, ours]| theirs == ours && *theirs > 0);
         if same && since.elapsed() > QUIET {
             return;
         }

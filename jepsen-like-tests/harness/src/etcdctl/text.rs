@@ -1,0 +1,169 @@
+//! What etcdctl prints, with what is each server's own taken out: ids, ports, terms, sizes, times.
+//!
+//! Must not know: how it was run.
+
+use programs::transcript::script::Line;
+
+/// What is a member's own.
+pub(super) struct Own {
+    pub(super) cluster_id: u64,
+    pub(super) member_id: u64,
+    pub(super) client_url: String,
+    pub(super) peer_url: String,
+}
+
+/// JSON members whose numbers are the server's own.
+const OWN_NUMBERS: &[&str] = &[
+    "raft_term",
+    "raftTerm",
+    "raftIndex",
+    "raftAppliedIndex",
+    "dbSize",
+    "dbSizeInUse",
+    "remaining",
+    "RaftTerm",
+    "RaftIndex",
+    "RaftAppliedIndex",
+    "DBSize",
+    "DBSizeInUse",
+];
+
+impl Own {
+    /// The output, comparable line by line.
+    pub(super) fn comparable(&self, line: &Line, output: &str) -> Vec<String> {
+        let is = |words: &[&str]| line.words.iter().zip(words).all(|(word, other)| word == other);
+        let measures = is(&["endpoint", "status"]) || is(&["endpoint", "health"]);
+        let grants = is(&["lease", "grant"]);
+        let lines = output.lines().map(|text| {
+            let text = numbers(&self.without_names(&log_line(text)));
+            let text = if grants { number_after(&text, "ID") } else { text };
+            let words = text.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
+            if measures { figures(&words) } else { words }
+        });
+        lines.collect()
+    }
+
+    fn without_names(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (id, name) in [(self.cluster_id, "<cluster>"), (self.member_id, "<member>")] {
+            text = text.replace(&format!("{id:x}"), name).replace(&id.to_string(), name);
+        }
+        for (url, name) in [(&self.client_url, "<client>"), (&self.peer_url, "<peer>")] {
+            let address = url.trim_start_matches("http://");
+            text = text.replace(address, name);
+        }
+        text
+    }
+}
+
+fn numbers(text: &str) -> String {
+    OWN_NUMBERS.iter().fold(text.to_owned(), |text, name| number_after(&text, name))
+}
+
+/// The number of a JSON member, or of a line of `-w fields`.
+fn number_after(text: &str, name: &str) -> String {
+    let mut text = text.to_owned();
+    for separator in [":", " : "] {
+        let start = format!("\"{name}\"{separator}");
+        let mut from = 0;
+        while let Some(at) = text[from..].find(&start) {
+            let begin = from + at + start.len();
+            let digits = text[begin..].bytes().take_while(u8::is_ascii_digit).count();
+            text.replace_range(begin..begin + digits, "<n>");
+            from = begin;
+        }
+    }
+    text
+}
+
+/// One word: a duration, a time, a pointer.
+fn word(word: &str) -> String {
+    let bare = word.trim_matches(['(', ')', ',', '"', ':', '|']);
+    let number = bare.trim_end_matches(|unit: char| unit.is_alphabetic());
+    let unit = &bare[number.len()..];
+    let is_number = number.parse::<f64>().is_ok();
+    if is_number && ["ns", "µs", "us", "ms", "s", "m0"].contains(&unit) {
+        return word.replace(bare, "<time>");
+    }
+    word.to_owned()
+}
+
+/// A log line of the client library: when, where in its source, and the address of a target are
+/// its own.
+fn log_line(line: &str) -> String {
+    ["ts", "caller", "target"].iter().fold(line.to_owned(), |line, name| {
+        let start = format!("\"{name}\":\"");
+        let Some(begin) = line.find(&start).map(|at| at + start.len()) else { return line };
+        let end = line[begin..].find('"').map_or(line.len(), |at| begin + at);
+        format!("{}<{name}>{}", &line[..begin], &line[end..])
+    })
+}
+
+/// Figures of a member's state: each number is `#`.
+fn figures(text: &str) -> String {
+    let mut shown = String::new();
+    for letter in text.chars() {
+        match letter {
+            '0'..='9' | '.' if shown.ends_with('#') => {}
+            '0'..='9' => shown.push('#'),
+            other => shown.push(other),
+        }
+    }
+    // What a size is counted in follows from the size.
+    ["kB", "MB", "GB"].iter().fold(shown, |shown, unit| shown.replace(&format!("# {unit}"), "# B"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_servers_own_is_taken_out_and_the_rest_stays() {
+        let own = Own {
+            cluster_id: 0xcdf8_181c_dd46_0b1e,
+            member_id: 0x8e9e_05c5_2164_694d,
+            client_url: "http://127.0.0.1:2379".to_owned(),
+            peer_url: "http://127.0.0.1:2380".to_owned(),
+        };
+        let line = |words: &str| Line {
+            words: words.split(' ').map(str::to_owned).collect(),
+            ..Line::default()
+        };
+        for (words, output, shown) in [
+            (
+                "get a",
+                "{\"header\":{\"cluster_id\":14841639068965178142,\"revision\":3,\"raft_term\":2}}",
+                "{\"header\":{\"cluster_id\":<cluster>,\"revision\":3,\"raft_term\":<n>}}",
+            ),
+            (
+                "member list",
+                "8e9e05c52164694d, started, m0, http://127.0.0.1:2380, http://127.0.0.1:2379, false",
+                "<member>, started, m0, http://<peer>, http://<client>, false",
+            ),
+            ("get a -w fields", "\"RaftTerm\" : 17", "\"RaftTerm\" : <n>"),
+            (
+                "endpoint health",
+                "127.0.0.1:2379 is healthy: successfully committed proposal: took = 2.1ms",
+                "<client> is healthy: successfully committed proposal: took = <time>",
+            ),
+            (
+                "endpoint status",
+                "127.0.0.1:2379, 8e9e05c52164694d, 3.7.3, 20 kB, true, 5,",
+                "<client>, <member>, #, # B, true, #,",
+            ),
+            ("put a", "OK", "OK"),
+            ("lease grant 5 -w json", "{\"ID\":123,\"ttl\":5}", "{\"ID\":<n>,\"ttl\":5}"),
+        ] {
+            assert_eq!(own.comparable(&line(words), output), [shown], "{words}");
+        }
+    }
+
+    #[test]
+    fn a_log_line_keeps_its_message() {
+        let line = "{\"level\":\"warn\",\"ts\":\"2026\",\"caller\":\"a.go:1\",\"msg\":\"m\"}";
+        assert_eq!(
+            log_line(line),
+            "{\"level\":\"warn\",\"ts\":\"<ts>\",\"caller\":\"<caller>\",\"msg\":\"m\"}"
+        );
+    }
+}
