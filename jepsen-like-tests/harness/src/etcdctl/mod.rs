@@ -62,7 +62,7 @@ async fn side(member: &Member, folder: std::path::PathBuf) -> Result<Side> {
         cluster_id: header.cluster_id,
         member_id: header.member_id,
         client_url: member.client_url().to_owned(),
-        peer_url: own.peer_ur_ls.into_iter().next().context("a member without a peer URL")?,
+        peer_url: own.peer_urls.into_iter().next().context("a member without a peer URL")?,
     };
     let environment = vec![
         ("HOME".to_owned(), folder.display().to_string()),

@@ -76,27 +76,39 @@ fn number_after(text: &str, name: &str) -> String {
     text
 }
 
-/// One word: a duration, a time, a pointer.
+/// One word: a duration, a key that ends in the lease of its session.
 fn word(word: &str) -> String {
     let bare = word.trim_matches(['(', ')', ',', '"', ':', '|']);
     let number = bare.trim_end_matches(|unit: char| unit.is_alphabetic());
     let unit = &bare[number.len()..];
     let is_number = number.parse::<f64>().is_ok();
+    if let Some((name, lease)) = bare.rsplit_once('/')
+        && lease.len() >= 14
+        && lease.bytes().all(|digit| digit.is_ascii_hexdigit())
+    {
+        return word.replace(bare, &format!("{name}/<lease>"));
+    }
     if is_number && ["ns", "µs", "us", "ms", "s", "m0"].contains(&unit) {
         return word.replace(bare, "<time>");
     }
     word.to_owned()
 }
 
-/// A log line of the client library: when, where in its source, and the address of a target are
-/// its own.
+/// A log line of the client library: when, where in its source, from and to which address, how long
+/// and how much are its own.
 fn log_line(line: &str) -> String {
-    ["ts", "caller", "target"].iter().fold(line.to_owned(), |line, name| {
-        let start = format!("\"{name}\":\"");
-        let Some(begin) = line.find(&start).map(|at| at + start.len()) else { return line };
-        let end = line[begin..].find('"').map_or(line.len(), |at| begin + at);
-        format!("{}<{name}>{}", &line[..begin], &line[end..])
-    })
+    let strings = ["ts", "caller", "target", "size", "took"];
+    let line = strings
+        .iter()
+        .fold(line.to_owned(), |line, name| between(&line, &format!("\"{name}\":\""), "\"", name));
+    between(&line, "LocalAddr: '", "'", "local")
+}
+
+/// What stands between two marks, by its name.
+fn between(text: &str, start: &str, end: &str, name: &str) -> String {
+    let Some(begin) = text.find(start).map(|at| at + start.len()) else { return text.to_owned() };
+    let end = text[begin..].find(end).map_or(text.len(), |at| begin + at);
+    format!("{}<{name}>{}", &text[..begin], &text[end..])
 }
 
 /// Figures of a member's state: each number is `#`.
@@ -152,6 +164,7 @@ mod tests {
                 "<client>, <member>, #, # B, true, #,",
             ),
             ("put a", "OK", "OK"),
+            ("elect e", "e/43bda1fee750e38e", "e/<lease>"),
             ("lease grant 5 -w json", "{\"ID\":123,\"ttl\":5}", "{\"ID\":<n>,\"ttl\":5}"),
         ] {
             assert_eq!(own.comparable(&line(words), output), [shown], "{words}");
