@@ -106,6 +106,8 @@ fn suites(root: &Path) -> Vec<Stage> {
     vec![
         Stage::program("differential", &harness, &["diff"]),
         Stage::program("authentication", &harness, &["auth"]),
+        // etcdctl's command lines against both.
+        Stage::program("etcdctl transcripts", &harness, &["etcdctl"]),
         Stage::program("bad input", &harness, &["bad-input"]),
         // Some 20 s: servers are started a dozen times.
         Stage::program("snapshots", &harness, &["snapshots"]),

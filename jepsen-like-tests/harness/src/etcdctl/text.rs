@@ -78,7 +78,7 @@ fn number_after(text: &str, name: &str) -> String {
 
 /// One word: a duration, a key that ends in the lease of its session.
 fn word(word: &str) -> String {
-    let bare = word.trim_matches(['(', ')', ',', '"', ':', '|']);
+    let bare = word.trim_matches(['(', ')', ',', '.', '"', ':', '|']);
     let number = bare.trim_end_matches(|unit: char| unit.is_alphabetic());
     let unit = &bare[number.len()..];
     let is_number = number.parse::<f64>().is_ok();
@@ -117,6 +117,8 @@ fn figures(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '0'..='9' | '.' if shown.ends_with('#') => {}
+            // The border of a column is as wide as its figures.
+            '─' if shown.ends_with('─') => {}
             '0'..='9' => shown.push('#'),
             other => shown.push(other),
         }
