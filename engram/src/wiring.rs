@@ -41,6 +41,8 @@ pub(crate) struct Life {
 
 /// Threads that serve clients. Consensus, the log and the engine have their own.
 const CLIENT_THREADS: usize = 2;
+/// Compat: etcd's words, which operators look for.
+const REMOVED: &str = "the member has been permanently removed from the cluster";
 const CONSENSUS_ENDED: &str = "consensus ended by itself: its log or state failed, see the log";
 /// How long reads that are under way in the blocking pool may hold the end up.
 const LAST_READS: Duration = Duration::from_millis(100);
@@ -114,7 +116,10 @@ impl Life {
         doors.spawn(server::serve_metrics(Arc::clone(member), metrics));
         tokio::select! {
             ready = member.ready() => ready.context("the member did not get ready")?,
-            end = reason_to_end(member, self.has_parent, signals) => return end,
+            end = reason_to_end(member, self.has_parent, signals) => return match end {
+                Ok(REMOVED) => bail!(REMOVED),
+                end => end,
+            },
         }
         let clients = listen(ports.clients, "clients")?;
         doors.spawn(server::serve_clients(Arc::clone(member), clients));
@@ -188,7 +193,7 @@ fn joined(urls: &[Endpoint]) -> String {
     urls.iter().map(|url| url.text.as_str()).collect::<Vec<_>>().join(",")
 }
 
-/// Waits for a signal, the parent's end or the end of consensus.
+/// Waits for a signal, the parent's end, the end of consensus or this member's removal.
 async fn reason_to_end(
     member: &Member,
     has_parent: bool,
@@ -198,6 +203,11 @@ async fn reason_to_end(
         signal = signals.next() => Ok(signal),
         () = parent_ends(has_parent) => Ok("the parent ended"),
         () = member.consensus().stopped() => bail!(CONSENSUS_ENDED),
+        () = member.consensus().removed() => {
+            tracing::warn!(error = REMOVED, "server error");
+            tracing::warn!("data-dir used by this member must be removed");
+            Ok(REMOVED)
+        }
     }
 }
 

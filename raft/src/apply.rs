@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use store::{Answers, AppliedState, CompactProgress, LogId, StorageError, Store};
+use store::{Answers, AppliedState, CompactProgress, LogId, MemberId, StorageError, Store};
 use tokio::sync::watch;
 
 use crate::apply_latency::ApplyLatency;
@@ -111,7 +111,8 @@ impl Applier {
                 self.applied_to(log_id);
             }
             Payload::Membership(membership) => {
-                self.store.apply_membership(log_id, encode_membership(membership))?;
+                let members: Vec<_> = membership.nodes().map(|(id, _)| MemberId(*id)).collect();
+                self.store.apply_membership(log_id, encode_membership(membership), &members)?;
                 self.applied_to(log_id);
             }
             Payload::Normal(encoded) => {

@@ -105,6 +105,21 @@ impl Default for Retention {
     }
 }
 
+/// What a leader asks of a change of the members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MembershipRules {
+    /// A change is refused while the voters that are in reach would not be enough to decide.
+    pub strict: bool,
+    /// How many learners there may be.
+    pub learners_max: usize,
+}
+
+impl Default for MembershipRules {
+    fn default() -> Self {
+        Self { strict: true, learners_max: 1 }
+    }
+}
+
 /// What one member must know to start.
 #[derive(Clone, Debug)]
 pub struct MemberConfig {
@@ -116,6 +131,11 @@ pub struct MemberConfig {
     pub initial_cluster: Vec<InitialMember>,
     /// How to begin when there is no data.
     pub bootstrap: Bootstrap,
+    /// What this member, when it leads, asks of a change of the members.
+    pub rules: MembershipRules,
+    /// Whether a member with data forgets all others and goes on alone, for when the quorum is
+    /// lost for ever. Its log is kept whole: what was never committed may take effect.
+    pub force_new_cluster: bool,
     /// Raft's clock.
     pub timing: Timing,
     /// When state is flushed and the log is cut.
@@ -190,6 +210,8 @@ mod tests {
             cluster_token: "token".into(),
             initial_cluster: names.iter().map(member).collect(),
             bootstrap: Bootstrap::New,
+            rules: MembershipRules::default(),
+            force_new_cluster: false,
             timing: Timing::default(),
             retention: Retention::default(),
             log_limits: LogLimits::default(),

@@ -75,6 +75,10 @@ pub(crate) struct Core {
     pub(crate) leadership_changes: watch::Receiver<Leadership>,
     pub(crate) snapshots_under_way: SnapshotsUnderWay,
     pub(crate) receiving: tokio::sync::Mutex<()>,
+    /// Held while the members are changed: one step after the other.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) addresses: crate::network::Addresses,
+    pub(crate) removal: crate::removal::Removal,
     pub(crate) blocking: Blocking,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) leader_calls: OnceLock<Arc<dyn LeaderCalls>>,
@@ -107,6 +111,13 @@ impl Core {
 
     pub(crate) fn is_stopped(&self) -> bool {
         *self.stop.borrow()
+    }
+
+    /// Whether the newest membership this member knows is committed.
+    pub(crate) fn is_membership_committed(&self) -> bool {
+        let metrics = self.metrics.borrow_watched();
+        let at = metrics.membership_config.log_id();
+        at.is_some() && *at <= metrics.local_committed
     }
 
     /// The newest applied position.
@@ -237,6 +248,27 @@ impl Consensus {
             .collect()
     }
 
+    /// Whether this member, as far as it knows, is part of the cluster without a vote.
+    pub fn is_learner(&self) -> bool {
+        let metrics = self.core.metrics.borrow_watched();
+        let members = metrics.membership_config.membership();
+        let votes = members.get_joint_config().iter().any(|voters| voters.contains(&metrics.id));
+        !votes && members.get_node(&metrics.id).is_some()
+    }
+
+    /// Where in the log the newest membership is that this member knows, committed or not; 0: none.
+    pub fn membership_index(&self) -> u64 {
+        let metrics = self.core.metrics.borrow_watched();
+        metrics.membership_config.log_id().as_ref().map_or(0, |at| to_store(at).index)
+    }
+
+    /// Whose state is corrupt, by the digests that members exchange all the time. The leader hears
+    /// all of them.
+    pub fn corruption(&self) -> crate::digest::Corruption {
+        let members: Vec<MemberId> = self.members().iter().map(|member| member.id).collect();
+        self.core.digests.corruption(self.core.identity.member_id(), &members)
+    }
+
     /// The ids of the cluster and of this member.
     pub fn ids(&self) -> (ClusterId, MemberId) {
         let identity = self.core.identity.identity();
@@ -278,8 +310,12 @@ impl Consensus {
         }
         let peer = core.peer(leader, Lane::Requests);
         let peer = peer.ok_or_else(|| PeerError::Refused("no leader".to_owned()))?;
+        let removes_this = removes(&request, core.identity.member_id());
         let response = peer.ask_leader(request).await?;
-        if let Some(log_id) = &response.log_id {
+        if removes_this {
+            // The leader sends this member nothing any more, also not the entry that removed it.
+            core.removal.look_now();
+        } else if let Some(log_id) = &response.log_id {
             // Read your write: what the leader did is visible here before the answer is.
             let waited = core.wait_applied(log_id.index);
             drop(tokio::time::timeout(core.config.timing.request_timeout(), waited).await);
@@ -299,6 +335,11 @@ impl Consensus {
             None => Ok(()),
         }
     }
+}
+
+fn removes(request: &peer::AskLeaderRequest, member: MemberId) -> bool {
+    use peer::ask_leader_request::Request;
+    matches!(&request.request, Some(Request::MemberRemove(remove)) if remove.id == member.0)
 }
 
 /// One proposal, on its way to whoever leads.

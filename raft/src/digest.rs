@@ -3,7 +3,8 @@
 //! Each member tells its newest position and digest with the messages it sends anyway; the receiver
 //! looks its own digest of that position up, or keeps the word until it has applied as far.
 //!
-//! Invariant: only digests of the same log id are compared, and a mismatch is never forgotten.
+//! Invariants: only digests of the same log id are compared, and a mismatch is never forgotten; who
+//! is corrupt is said by most of the members, or not at all.
 //! Must not know: what the digest covers.
 
 use std::collections::{HashMap, VecDeque};
@@ -29,6 +30,28 @@ struct Kept {
     own: VecDeque<(LogId, Digest)>,
     /// What a peer said about a position this member has not applied.
     ahead: HashMap<u64, (LogId, Digest)>,
+    /// How the newest comparison with a peer came out.
+    compared: HashMap<u64, Compared>,
+}
+
+/// One comparison with a peer.
+#[derive(Clone, Copy)]
+struct Compared {
+    at: LogId,
+    theirs: Digest,
+    /// Where the peer's state was first found to differ, if it differs now.
+    differs_since: Option<LogId>,
+}
+
+/// Whose state is corrupt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Corruption {
+    /// No member's state is known to differ, or it is not known yet whose is right.
+    None,
+    /// The states of these differ from that of most members.
+    Of(Vec<MemberId>),
+    /// States differ, everybody was heard, and no state is that of most members.
+    Undecided,
 }
 
 impl Digests {
@@ -61,7 +84,43 @@ impl Digests {
     pub(crate) fn installed(&self, log_id: LogId, digest: Digest) {
         let mut kept = self.kept.lock();
         kept.own.clear();
+        kept.compared.clear();
         kept.own.push_back((log_id, digest));
+    }
+
+    /// Whose state is corrupt, judged by most of `members`, of whom `own` is this one.
+    pub(crate) fn corruption(&self, own: MemberId, members: &[MemberId]) -> Corruption {
+        let kept = self.kept.lock();
+        let peers = members.iter().filter(|member| **member != own);
+        let known: Vec<(MemberId, Compared)> = peers
+            .filter_map(|peer| kept.compared.get(&peer.0).map(|compared| (*peer, *compared)))
+            .collect();
+        drop(kept);
+        let since = known.iter().filter_map(|(_, compared)| compared.differs_since);
+        let Some(since) = since.min_by_key(|since| since.index) else { return Corruption::None };
+        let differing = || known.iter().filter(|(_, compared)| compared.differs_since.is_some());
+        // One that agreed before the states parted says nothing.
+        let agrees = |compared: &Compared| {
+            compared.differs_since.is_none() && compared.at.index >= since.index
+        };
+        let with_us = 1 + known.iter().filter(|(_, compared)| agrees(compared)).count();
+        let most = members.len() / 2 + 1;
+        if with_us >= most {
+            return Corruption::Of(differing().map(|(peer, _)| *peer).collect());
+        }
+        // The others are right if enough of them agree with each other at one position.
+        let against_us = differing().map(|(_, one)| {
+            let same = |other: &Compared| (other.at, other.theirs) == (one.at, one.theirs);
+            differing().filter(|(_, other)| same(other)).count()
+        });
+        if against_us.max().is_some_and(|count| count >= most) {
+            return Corruption::Of(vec![own]);
+        }
+        let everybody = with_us + differing().count() == members.len();
+        let mut positions = differing().map(|(_, compared)| compared.at);
+        let first = positions.next();
+        let one_position = positions.all(|at| Some(at) == first);
+        if everybody && one_position { Corruption::Undecided } else { Corruption::None }
     }
 
     /// This member's newest position and digest, to be sent along.
@@ -101,10 +160,20 @@ impl Digests {
     }
 
     fn compare(&self, member: MemberId, log_id: LogId, ours: Digest, theirs: Digest) {
+        let since = {
+            let mut kept = self.kept.lock();
+            let before = kept.compared.get(&member.0).and_then(|before| before.differs_since);
+            let differs_since = (ours != theirs).then(|| before.unwrap_or(log_id));
+            kept.compared.insert(member.0, Compared { at: log_id, theirs, differs_since });
+            differs_since
+        };
         if ours == theirs {
             return;
         }
         self.mismatches.fetch_add(1, Ordering::Relaxed);
+        if since != Some(log_id) {
+            return;
+        }
         tracing::error!(
             peer = %member, %log_id, %ours, %theirs,
             "state differs from a peer's at the same position: the data of one of them is corrupt"
@@ -140,6 +209,36 @@ mod tests {
         assert_eq!(digests.mismatches(), 1);
         digests.applied(at(3), Digest(30));
         assert_eq!(digests.mismatches(), 2);
+    }
+
+    #[test]
+    fn most_members_say_whose_state_is_corrupt() {
+        let (own, second, third) = (MemberId(1), MemberId(2), MemberId(3));
+        let three = [own, second, third];
+        let digests = Digests::default();
+        for index in 1..=9 {
+            digests.applied(at(index), Digest(index));
+        }
+        assert_eq!(digests.corruption(own, &three), Corruption::None);
+        digests.heard(third, &word(4, 4));
+        digests.heard(second, &word(5, 55));
+        // The third one agreed before: it may be with either.
+        assert_eq!(digests.corruption(own, &three), Corruption::None);
+        assert_eq!(digests.corruption(own, &[own, second]), Corruption::Undecided);
+        digests.heard(third, &word(6, 6));
+        assert_eq!(digests.corruption(own, &three), Corruption::Of(vec![second]));
+        // Removed members do not count, and a healed one is forgiven.
+        assert_eq!(digests.corruption(own, &[own, third]), Corruption::None);
+        digests.heard(second, &word(7, 7));
+        assert_eq!(digests.corruption(own, &three), Corruption::None);
+        // Both others differ: this one is corrupt if they are alike.
+        digests.heard(second, &word(8, 88));
+        digests.heard(third, &word(8, 77));
+        assert_eq!(digests.corruption(own, &three), Corruption::Undecided);
+        digests.heard(third, &word(9, 99));
+        assert_eq!(digests.corruption(own, &three), Corruption::None);
+        digests.heard(second, &word(9, 99));
+        assert_eq!(digests.corruption(own, &three), Corruption::Of(vec![own]));
     }
 
     #[test]

@@ -22,7 +22,9 @@ pub enum StartError {
     #[error("identity of the data directory: {0}")]
     Identity(String),
     /// The cluster to be joined does not know this member, or no peer answered.
-    #[error("cannot join the existing cluster: {0}")]
+    ///
+    /// Compat: etcd's words.
+    #[error("{0}")]
     Join(String),
     /// The log or the identity file cannot be read or written.
     #[error("log: {0}")]
@@ -164,9 +166,15 @@ pub enum MembershipError {
     /// The learner lags too far behind the leader.
     #[error("can only promote a learner member which is in sync with leader")]
     LearnerNotReady,
-    /// The change would leave too few voters in reach.
+    /// There are as many learners as there may be.
+    #[error("too many learner members in cluster")]
+    TooManyLearners,
+    /// The change would leave no voter.
     #[error("re-configuration failed due to not enough started members")]
     NotEnoughStarted,
+    /// The voters in reach would be too few to decide. A retry helps when more are back.
+    #[error("unhealthy cluster")]
+    OutOfReach,
     /// Another change is under way. A retry helps later.
     #[error("unhealthy cluster")]
     Busy,
@@ -191,7 +199,8 @@ impl MembershipError {
             Self::NotLearner => EtcdError::MemberNotLearner,
             Self::LearnerNotReady => EtcdError::LearnerNotReady,
             Self::NotEnoughStarted => EtcdError::MemberNotEnoughStarted,
-            Self::Busy => EtcdError::Unhealthy,
+            Self::TooManyLearners => EtcdError::TooManyLearners,
+            Self::Busy | Self::OutOfReach => EtcdError::Unhealthy,
             Self::NoLeader => EtcdError::NoLeader,
             Self::TimedOut => EtcdError::Timeout,
             Self::Stopped => EtcdError::Stopped,

@@ -258,6 +258,8 @@ impl Handler {
             state_machine_version_max: store::limits::STATE_MACHINE_VERSION,
             members: members.into_iter().map(peer_member).collect(),
             asker_identity: seen.unwrap_or_default(),
+            leads: self.core.leadership().is_leader,
+            members_committed: self.core.is_membership_committed(),
         }
     }
 }

@@ -108,10 +108,17 @@ pub fn static_member_id(peer_urls: &[String], cluster_token: &str) -> MemberId {
     MemberId(hashed_member_id(peer_urls, cluster_token, None))
 }
 
-/// The id of a member that is added at run time: as [`static_member_id`], with the seconds since
-/// 1970 appended in decimal, so that an id is never used twice.
-pub fn added_member_id(peer_urls: &[String], cluster_token: &str, unix_seconds: i64) -> MemberId {
-    MemberId(hashed_member_id(peer_urls, cluster_token, Some(unix_seconds)))
+/// The id of a member that is added at run time: as [`static_member_id`], with the index of the
+/// membership it is added to and a random number appended in decimal. The index rises with every
+/// change, so an id is never used twice; etcd takes the time, which may go back.
+pub fn added_member_id(
+    peer_urls: &[String],
+    cluster_token: &str,
+    membership_index: u64,
+    nonce: i64,
+) -> MemberId {
+    let when = format!("{membership_index}/{nonce}");
+    MemberId(hashed_member_id(peer_urls, cluster_token, Some(&when)))
 }
 
 /// The id of a cluster: the first eight bytes, big endian, of the SHA-1 over its sorted member ids,
@@ -128,7 +135,7 @@ pub fn cluster_id(members: impl IntoIterator<Item = MemberId>) -> ClusterId {
     ClusterId(be_u64(&hash.finalize()[..8]))
 }
 
-fn hashed_member_id(peer_urls: &[String], cluster_token: &str, unix_seconds: Option<i64>) -> u64 {
+fn hashed_member_id(peer_urls: &[String], cluster_token: &str, when: Option<&str>) -> u64 {
     let mut sorted: Vec<&str> = peer_urls.iter().map(String::as_str).collect();
     sorted.sort_unstable();
     let mut hash = Sha1::new();
@@ -136,8 +143,8 @@ fn hashed_member_id(peer_urls: &[String], cluster_token: &str, unix_seconds: Opt
         hash.update(url.as_bytes());
     }
     hash.update(cluster_token.as_bytes());
-    if let Some(seconds) = unix_seconds {
-        hash.update(seconds.to_string().as_bytes());
+    if let Some(when) = when {
+        hash.update(when.as_bytes());
     }
     be_u64(&hash.finalize()[..8])
 }
@@ -170,10 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn added_member_gets_another_id_each_second() {
+    fn added_member_gets_another_id_each_time() {
         let peers = urls(&["http://a:1"]);
-        assert_ne!(added_member_id(&peers, "t", 1), added_member_id(&peers, "t", 2));
-        assert_ne!(added_member_id(&peers, "t", 1), static_member_id(&peers, "t"));
+        let first = added_member_id(&peers, "t", 1, 1);
+        assert_ne!(first, added_member_id(&peers, "t", 1, 2));
+        assert_ne!(first, added_member_id(&peers, "t", 2, 1));
+        assert_ne!(first, static_member_id(&peers, "t"));
     }
 
     fn sample() -> Identity {

@@ -21,6 +21,7 @@ mod consensus;
 mod convert;
 mod digest;
 mod errors;
+mod force_new;
 mod handler;
 mod identity;
 mod leadership;
@@ -37,6 +38,7 @@ mod network;
 mod parts;
 mod peer;
 mod read_index;
+mod removal;
 mod restore;
 mod retention;
 mod runtime;
@@ -46,8 +48,9 @@ pub mod types;
 mod waiters;
 
 pub use apply_latency::ApplyTimes;
-pub use config::{Bootstrap, InitialMember, MemberConfig, Retention, Timing};
+pub use config::{Bootstrap, InitialMember, MemberConfig, MembershipRules, Retention, Timing};
 pub use consensus::{Consensus, Member};
+pub use digest::Corruption;
 pub use errors::{
     MembershipError, PeerError, ProposeError, ReadIndexError, StartError, TransferError,
 };

@@ -6,13 +6,17 @@
 //! Must not know: names and client URLs, which are a command of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use futures::FutureExt as _;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::raft::ClientWriteResponse;
 use openraft::{ChangeMembers, Precondition};
 use store::{LogId, MemberId};
+use tokio::time::Instant;
 
+use crate::config::MembershipRules;
 use crate::consensus::Consensus;
 use crate::errors::MembershipError;
 use crate::lifecycle::was_heard;
@@ -60,25 +64,79 @@ pub enum MemberChange {
 const LEARNER_READY_PERCENT: u64 = 90;
 
 impl Consensus {
-    /// Makes one change, on the leader. Returns when it is committed and applied here, and where.
+    /// Makes one change, on the leader, after those that were asked for before. Returns when it is
+    /// committed and applied here, and where.
     ///
     /// *Errors*: [`MembershipError`]; only `TimedOut` leaves the outcome open.
     pub async fn change_members(&self, change: MemberChange) -> Result<LogId, MembershipError> {
+        let deadline = Instant::now() + self.core.config.timing.request_timeout();
+        let changing = tokio::time::timeout_at(deadline, self.core.changing.lock()).await;
+        let _one = changing.map_err(|_| MembershipError::Busy)?;
+        // Right after an election nobody has answered the new leader yet.
+        let patience = Instant::now() + self.core.config.timing.lease();
+        loop {
+            let refusal = match self.next_step(&change) {
+                Ok(next) => match tokio::time::timeout_at(deadline, self.write(next)).await {
+                    Ok(Ok(written)) => return Ok(self.changed(&change, &written).await),
+                    Ok(Err(error)) => refused(error),
+                    Err(_) => return Err(MembershipError::TimedOut),
+                },
+                Err(refusal) => refusal,
+            };
+            let until = match refusal {
+                MembershipError::Busy => deadline,
+                MembershipError::OutOfReach => patience,
+                other => return Err(other),
+            };
+            if Instant::now() >= until {
+                return Err(refusal);
+            }
+            self.wait_for_report().await;
+        }
+    }
+
+    /// Says whether [`Consensus::change_members`] would be refused now.
+    ///
+    /// *Errors*: [`MembershipError`]; nothing was changed.
+    pub fn check_change(&self, change: &MemberChange) -> Result<(), MembershipError> {
+        self.next_step(change).map(drop)
+    }
+
+    fn next_step(&self, change: &MemberChange) -> Result<Step, MembershipError> {
         if !self.leadership().is_leader {
             return Err(MembershipError::NoLeader);
         }
-        let next = {
-            let metrics = self.core.metrics.borrow_watched();
-            check_peer_urls(&metrics, &change)?;
-            next_step(&metrics, &change, self.core.config.timing.lease())?
+        let (rules, lease) = (self.core.config.rules, self.core.config.timing.lease());
+        next_step(&self.core.metrics.borrow_watched(), change, rules, lease)
+    }
+
+    /// Waits for news of the core, but not longer than a heartbeat.
+    async fn wait_for_report(&self) {
+        let interval = Duration::from_millis(self.core.config.timing.heartbeat_ms);
+        let mut metrics = self.core.metrics.clone();
+        // A clone has seen nothing yet: what was reported before now is no news.
+        let _ = metrics.changed().now_or_never();
+        drop(tokio::time::timeout(interval, metrics.changed()).await);
+    }
+
+    /// Ends a change: what is asked after it sees it.
+    async fn changed(
+        &self,
+        change: &MemberChange,
+        written: &ClientWriteResponse<TypeConfig>,
+    ) -> LogId {
+        if let MemberChange::UpdatePeerUrls { id, peer_urls } = change {
+            self.core.addresses.set(id.0, peer_urls);
+        }
+        let is_reported = || {
+            *self.core.metrics.borrow_watched().membership_config.log_id() >= Some(written.log_id)
         };
-        let deadline = self.core.config.timing.request_timeout();
-        let written = match tokio::time::timeout(deadline, self.write(next)).await {
-            Ok(written) => written.map_err(refused)?,
-            Err(_) => return Err(MembershipError::TimedOut),
-        };
+        let deadline = Instant::now() + self.core.config.timing.lease();
+        while !is_reported() && Instant::now() < deadline {
+            self.wait_for_report().await;
+        }
         tracing::info!(?change, "the membership changed");
-        Ok(to_store(&written.log_id))
+        to_store(&written.log_id)
     }
 
     async fn write(&self, next: Step) -> Written {
@@ -120,23 +178,30 @@ fn check_peer_urls(metrics: &Metrics, change: &MemberChange) -> Result<(), Membe
     if taken { Err(MembershipError::PeerUrlsExist) } else { Ok(()) }
 }
 
+/// *Source*: etcd: which refusal comes first.
 fn next_step(
     metrics: &Metrics,
     change: &MemberChange,
-    lease: std::time::Duration,
+    rules: MembershipRules,
+    lease: Duration,
 ) -> Result<Step, MembershipError> {
     let current = &metrics.membership_config;
     let mut voters: BTreeSet<u64> = current.voter_ids().collect();
     let mut nodes: BTreeMap<u64, PeerNode> =
         current.nodes().map(|(id, node)| (*id, node.clone())).collect();
-    let before = voters.clone();
+    let reach = Reach { metrics, rules, lease };
     match change {
         MemberChange::AddVoter { id, peer_urls } | MemberChange::AddLearner { id, peer_urls } => {
+            reach.check_added(&voters)?;
+            let learners = nodes.len() - voters.len();
             if nodes.insert(id.0, PeerNode { peer_urls: peer_urls.clone() }).is_some() {
                 return Err(MembershipError::IdExists);
             }
+            check_peer_urls(metrics, change)?;
             if matches!(change, MemberChange::AddVoter { .. }) {
                 voters.insert(id.0);
+            } else if learners >= rules.learners_max {
+                return Err(MembershipError::TooManyLearners);
             }
         }
         MemberChange::Promote { id } => {
@@ -147,23 +212,26 @@ fn next_step(
                 return Err(MembershipError::NotLearner);
             }
             check_caught_up(metrics, id.0)?;
+            reach.check_quorum_of(&voters)?;
         }
         MemberChange::Remove { id } => {
             if nodes.remove(&id.0).is_none() {
                 return Err(MembershipError::NotFound);
             }
+            if voters.iter().all(|voter| *voter == id.0) {
+                return Err(MembershipError::NotEnoughStarted);
+            }
+            reach.check_removed(&voters, id.0)?;
             voters.remove(&id.0);
         }
         MemberChange::UpdatePeerUrls { id, peer_urls } => {
             if !nodes.contains_key(&id.0) {
                 return Err(MembershipError::NotFound);
             }
+            check_peer_urls(metrics, change)?;
             let node = PeerNode { peer_urls: peer_urls.clone() };
             return Ok(Step::Nodes(BTreeMap::from([(id.0, node)])));
         }
-    }
-    if voters != before {
-        check_quorum_in_reach(metrics, &voters, lease)?;
     }
     let membership =
         Membership::new(vec![voters], nodes).map_err(|_| MembershipError::NotEnoughStarted)?;
@@ -179,20 +247,46 @@ fn check_caught_up(metrics: &Metrics, learner: u64) -> Result<(), MembershipErro
     if ready { Ok(()) } else { Err(MembershipError::LearnerNotReady) }
 }
 
-/// The voters of the next membership that are in reach must be enough to decide.
-fn check_quorum_in_reach(
-    metrics: &Metrics,
-    voters: &BTreeSet<u64>,
-    lease: std::time::Duration,
-) -> Result<(), MembershipError> {
-    let heard = |voter: &&u64| **voter == metrics.id || was_heard(metrics, **voter, lease);
-    let in_reach = voters.iter().filter(heard).count();
-    // A member that is added alone with this one cannot be in reach before it is added.
-    let needed = if voters.len() == 2 { 1 } else { voters.len() / 2 + 1 };
-    if voters.is_empty() || in_reach < needed {
-        return Err(MembershipError::NotEnoughStarted);
+/// etcd's strict checks: the voters in reach must be enough to decide, also after the change.
+///
+/// Compat: etcd wants them in reach for five seconds; here, now: an answer within the lease.
+struct Reach<'a> {
+    metrics: &'a Metrics,
+    rules: MembershipRules,
+    lease: Duration,
+}
+
+impl Reach<'_> {
+    fn has(&self, voter: u64) -> bool {
+        voter == self.metrics.id || was_heard(self.metrics, voter, self.lease)
     }
-    Ok(())
+
+    fn count(&self, voters: &BTreeSet<u64>) -> usize {
+        voters.iter().filter(|voter| self.has(**voter)).count()
+    }
+
+    fn refuse_unless(&self, enough: bool) -> Result<(), MembershipError> {
+        if enough || !self.rules.strict { Ok(()) } else { Err(MembershipError::OutOfReach) }
+    }
+
+    /// One more, counted as one that cannot be reached yet; a sole voter may always add.
+    fn check_added(&self, voters: &BTreeSet<u64>) -> Result<(), MembershipError> {
+        let enough = voters.len() == 1 || self.count(voters) > voters.len().div_ceil(2);
+        self.refuse_unless(enough)
+    }
+
+    /// A voter that is not in reach may always go, and so may who has no vote.
+    fn check_removed(&self, voters: &BTreeSet<u64>, id: u64) -> Result<(), MembershipError> {
+        if !voters.contains(&id) || !self.has(id) {
+            return Ok(());
+        }
+        let left = self.count(voters) - 1;
+        self.refuse_unless(left > (voters.len() - 1) / 2)
+    }
+
+    fn check_quorum_of(&self, voters: &BTreeSet<u64>) -> Result<(), MembershipError> {
+        self.refuse_unless(self.count(voters) > voters.len() / 2)
+    }
 }
 
 fn refused(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> MembershipError {

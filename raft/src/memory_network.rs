@@ -65,6 +65,18 @@ impl MemoryNetwork {
         self.state.send_modify(|_| {});
     }
 
+    /// Nobody answers for `member` any more but under `peer_urls`.
+    pub fn move_away(&self, member: MemberId, peer_urls: &[String]) {
+        self.state.send_modify(|state| {
+            for (url, owner) in &mut state.addresses {
+                // 0 is nobody's id.
+                if *owner == member.0 && !peer_urls.contains(url) {
+                    *owner = 0;
+                }
+            }
+        });
+    }
+
     /// Cuts everything that `from` sends to `to`.
     pub fn cut(&self, from: MemberId, to: MemberId) {
         self.state.send_modify(|state| {

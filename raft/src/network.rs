@@ -5,7 +5,7 @@
 //! receiver and the sender's data directory.
 //! Must not know: sockets.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,17 +53,76 @@ pub(crate) struct Network {
     pub(crate) identity: Arc<LocalIdentity>,
     pub(crate) digests: Arc<Digests>,
     pub(crate) under_way: SnapshotsUnderWay,
+    pub(crate) addresses: Addresses,
+}
+
+/// Where the peers are now. openraft keeps a leader's clients when a peer moves, so they look here.
+#[derive(Clone, Default)]
+pub(crate) struct Addresses(Arc<Mutex<BTreeMap<u64, Vec<String>>>>);
+
+impl Addresses {
+    /// The peer is reached under these URLs from now on.
+    pub(crate) fn set(&self, member: u64, peer_urls: &[String]) {
+        self.0.lock().insert(member, peer_urls.to_vec());
+    }
+
+    fn of(&self, member: u64) -> Vec<String> {
+        self.0.lock().get(&member).cloned().unwrap_or_default()
+    }
+}
+
+/// One lane to a peer, wherever it is.
+struct Way {
+    target: u64,
+    lane: Lane,
+    transport: Arc<dyn Transport>,
+    addresses: Addresses,
+    made: Mutex<(Vec<String>, Arc<dyn PeerHandler>)>,
+}
+
+impl Way {
+    fn new(target: u64, lane: Lane, transport: &Arc<dyn Transport>, addresses: &Addresses) -> Self {
+        let peer_urls = addresses.of(target);
+        let peer = make(target, &peer_urls, lane, transport);
+        Self {
+            target,
+            lane,
+            transport: Arc::clone(transport),
+            addresses: addresses.clone(),
+            made: Mutex::new((peer_urls, peer)),
+        }
+    }
+
+    fn peer(&self) -> Arc<dyn PeerHandler> {
+        let now = self.addresses.of(self.target);
+        let mut made = self.made.lock();
+        if made.0 != now {
+            let peer = make(self.target, &now, self.lane, &self.transport);
+            *made = (now, peer);
+        }
+        Arc::clone(&made.1)
+    }
+}
+
+fn make(
+    target: u64,
+    peer_urls: &[String],
+    lane: Lane,
+    transport: &Arc<dyn Transport>,
+) -> Arc<dyn PeerHandler> {
+    let address = PeerAddress { member_id: MemberId(target), peer_urls: peer_urls.to_vec() };
+    transport.peer(&address, lane)
 }
 
 impl Network {
     fn client(&self, target: u64, node: &PeerNode, lane: Lane) -> Client {
-        let address =
-            PeerAddress { member_id: MemberId(target), peer_urls: node.peer_urls.clone() };
+        self.addresses.set(target, &node.peer_urls);
+        let way = |lane| Way::new(target, lane, &self.transport, &self.addresses);
         Client {
             target,
             lane,
-            peer: self.transport.peer(&address, lane),
-            urgent: self.transport.peer(&address, Lane::Heartbeat),
+            way: way(lane),
+            urgent: way(Lane::Heartbeat),
             identity: Arc::clone(&self.identity),
             digests: Arc::clone(&self.digests),
             under_way: self.under_way.clone(),
@@ -91,9 +150,9 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 pub(crate) struct Client {
     target: u64,
     lane: Lane,
-    peer: Arc<dyn PeerHandler>,
+    way: Way,
     /// Votes and transfers go where heartbeats go, also from a client made for the log.
-    urgent: Arc<dyn PeerHandler>,
+    urgent: Way,
     identity: Arc<LocalIdentity>,
     digests: Arc<Digests>,
     under_way: SnapshotsUnderWay,
@@ -106,7 +165,8 @@ impl Client {
         let target = MemberId(self.target);
         if self.identity.known_mark(target).is_none() {
             let header = Some(self.identity.header_to(target));
-            let question = self.urgent.hello(peer::HelloRequest { header });
+            let peer = self.urgent.peer();
+            let question = peer.hello(peer::HelloRequest { header });
             let answer = self.within(HELLO_MAX, RPCTypes::Vote, question).await?;
             self.identity.learn(target, &answer).map_err(rpc_error)?;
         }
@@ -161,7 +221,8 @@ impl Client {
         let mut message = convert::append_to_message(request);
         message.header = self.header().await?;
         message.applied = self.digests.newest();
-        let call = self.urgent.heartbeat(message);
+        let peer = self.urgent.peer();
+        let call = peer.heartbeat(message);
         let response = self.within(deadline, RPCTypes::AppendEntries, call).await?;
         self.hear(&response);
         convert::append_result_from_message(&response).map_err(rpc_error)
@@ -188,7 +249,8 @@ impl Client {
             Arc::clone(&self.digests),
         );
         let setup = setup.max(Duration::from_secs(1));
-        let call = self.peer.append(requests.boxed());
+        let peer = self.way.peer();
+        let call = peer.append(requests.boxed());
         let responses = self.within(setup, RPCTypes::AppendEntries, call).await?;
         let client = &*self;
         let answers = stream::unfold(Some((responses, window)), move |state| async move {
@@ -343,7 +405,8 @@ impl RaftNetworkV2<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
         let message = self.vote_message(&request).await?;
-        let call = self.urgent.vote(message);
+        let peer = self.urgent.peer();
+        let call = peer.vote(message);
         self.voted(call, option).await
     }
 
@@ -353,7 +416,8 @@ impl RaftNetworkV2<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
         let message = self.vote_message(&request).await?;
-        let call = self.urgent.pre_vote(message);
+        let peer = self.urgent.peer();
+        let call = peer.pre_vote(message);
         self.voted(call, option).await
     }
 
@@ -372,7 +436,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         let header = self.header().await?.unwrap_or_default();
         let send = async {
             let chunks = snapshot::chunks(local, vote, header).await?;
-            self.peer.snapshot(chunks).await
+            self.way.peer().snapshot(chunks).await
         };
         let sent = self.within(SNAPSHOT_MAX, RPCTypes::InstallSnapshot, send);
         tokio::select! {
@@ -393,7 +457,8 @@ impl RaftNetworkV2<TypeConfig> for Client {
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
         let mut message = convert::transfer_to_message(&request);
         message.header = self.header().await?;
-        let call = self.urgent.transfer_leader(message);
+        let peer = self.urgent.peer();
+        let call = peer.transfer_leader(message);
         let response = self.within(option.soft_ttl(), RPCTypes::TransferLeader, call).await?;
         convert::transfer_response_from_message(&response).map_err(rpc_error)
     }

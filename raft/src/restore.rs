@@ -17,7 +17,7 @@ use crate::log::{LogFiles, LogLimits};
 use crate::membership::encode_membership;
 use crate::start::new_mark;
 use crate::types::Membership;
-use crate::{Bootstrap, Retention, Timing};
+use crate::{Bootstrap, MembershipRules, Retention, Timing};
 
 /// The entry that founds a cluster: every founding member writes the same one.
 const FOUNDING: LogId = LogId { term: 0, index: 1 };
@@ -57,6 +57,8 @@ pub fn restored(plan: &RestorePlan) -> Result<Restored, StartError> {
         cluster_token: plan.cluster_token.clone(),
         initial_cluster: plan.initial_cluster.clone(),
         bootstrap: Bootstrap::New,
+        rules: MembershipRules::default(),
+        force_new_cluster: false,
         timing: Timing::default(),
         retention: Retention::default(),
         log_limits: LogLimits::default(),

@@ -24,15 +24,17 @@ use crate::config::{Bootstrap, MemberConfig};
 use crate::consensus::{Consensus, Core};
 use crate::digest::Digests;
 use crate::errors::StartError;
+use crate::force_new::force_new_cluster;
 use crate::identity::{ClusterId, DataMark, IDENTITY_FILE, Identity};
 use crate::leadership::{self, Contact, Leadership};
 use crate::local_identity::{KnownPeers, LocalIdentity};
 use crate::log::{self, Drive, LogLimits, Owner, RaftLog, RunningLog};
 use crate::machine::{Flusher, LocalSnapshot, Machine};
-use crate::network::Network;
+use crate::network::{Addresses, Network};
 use crate::parts::{Parts, RuntimeChoice};
 use crate::peer::{Lane, PeerAddress};
 use crate::read_index::ReadIndex;
+use crate::removal::{self, Removal};
 use crate::retention::{self, SnapshotsUnderWay};
 use crate::runtime::RaftThread;
 use crate::types::Runtime;
@@ -91,7 +93,13 @@ async fn start_in_scope(
     let applied = state.reader.applied();
     let (log, running_log) =
         open_log(&identity, &parts, config.log_limits, applied, blocking).await?;
+    if config.force_new_cluster {
+        let peer_urls = config.this_member()?.peer_urls.clone();
+        force_new_cluster(&log, identity.member_id(), peer_urls, applied).await?;
+    }
+    let addresses = Addresses::default();
     let network = Network {
+        addresses: addresses.clone(),
         transport: Arc::clone(&parts.transport),
         identity: Arc::clone(&identity),
         digests: Arc::clone(&state.digests),
@@ -105,7 +113,7 @@ async fn start_in_scope(
     let raft = raft.map_err(|error| StartError::Consensus(error.to_string()))?;
     found_cluster(&config, &raft).await?;
     let reader = state.reader.clone();
-    let core = assemble(config, parts, identity, state, raft, running_log);
+    let core = assemble(config, parts, identity, state, raft, running_log, addresses);
     Ok((Consensus { core }, reader))
 }
 
@@ -238,6 +246,7 @@ fn assemble(
     state: State,
     raft: Raft,
     log: RunningLog,
+    addresses: Addresses,
 ) -> Arc<Core> {
     let admission = Admission::default();
     let batcher = Batcher::new(admission.clone(), state.waiters.clone(), state.reader);
@@ -272,6 +281,9 @@ fn assemble(
         leadership_changes,
         snapshots_under_way: state.snapshots_under_way,
         receiving: tokio::sync::Mutex::new(()),
+        changing: tokio::sync::Mutex::new(()),
+        addresses,
+        removal: Removal::default(),
         blocking: state.blocking,
         runtime: tokio::runtime::Handle::current(),
         leader_calls: OnceLock::new(),
@@ -284,6 +296,7 @@ fn assemble(
     tokio::spawn(batcher.run(raft));
     tokio::spawn(core.read_index.clone().run(Arc::clone(&core)));
     tokio::spawn(retention::run(Arc::clone(&core)));
+    tokio::spawn(removal::watch_for_removal(Arc::clone(&core)));
     core
 }
 
@@ -332,26 +345,67 @@ async fn found(config: &MemberConfig, parts: &Parts) -> Result<(ClusterId, Membe
     Ok((cluster_id, member_id))
 }
 
+/// Finds this member among those of the running cluster.
+///
+/// Compat: etcd's checks and words.
 async fn join(config: &MemberConfig, parts: &Parts) -> Result<(ClusterId, MemberId), StartError> {
-    let mut urls = config.this_member()?.peer_urls.clone();
-    urls.sort_unstable();
-    let (_, member_id) = config.static_ids()?;
-    let answers = ask_peers(config, parts, ClusterId(0), member_id).await;
-    if answers.is_empty() {
-        return Err(StartError::Join("no peer answered".to_owned()));
-    }
-    for answer in answers.iter().filter(|answer| answer.started) {
-        let this = answer.members.iter().find(|member| {
-            let mut theirs = member.peer_urls.clone();
-            theirs.sort_unstable();
-            theirs == urls
-        });
-        if let Some(this) = this {
-            return Ok((ClusterId(answer.cluster_id), MemberId(this.member_id)));
+    config.this_member()?;
+    let (_, static_id) = config.static_ids()?;
+    let mut answers = ask_peers(config, parts, ClusterId(0), static_id).await;
+    answers.retain(|answer| answer.started && !answer.members.is_empty());
+    // A peer that lags may not know this member yet: the leader's word first, then whoever knows.
+    answers.sort_by_key(|answer| (!answer.leads, matching(answer, config).is_err()));
+    let Some(answer) = answers.first() else {
+        let text = "cannot fetch cluster info from peer urls: could not retrieve cluster \
+                    information from the given URLs";
+        return Err(StartError::Join(text.to_owned()));
+    };
+    let member_id = matching(answer, config).map_err(|text| {
+        StartError::Join(format!("error validating peerURLs {}: {text}", shown(answer)))
+    })?;
+    let cluster_id = ClusterId(answer.cluster_id);
+    for answer in ask_peers(config, parts, cluster_id, member_id).await {
+        if answer.cluster_id == cluster_id.0 && !answer.asker_identity.is_empty() {
+            return Err(StartError::AlreadyBootstrapped(member_id.0));
         }
     }
-    let text = "no peer knows a member with this member's peer URLs; add it first";
-    Err(StartError::Join(text.to_owned()))
+    Ok((cluster_id, member_id))
+}
+
+/// The id that the cluster knows this member by: every member of the cluster must be in the
+/// initial cluster, and no other.
+fn matching(answer: &peer::HelloResponse, config: &MemberConfig) -> Result<MemberId, String> {
+    if answer.members.len() != config.initial_cluster.len() {
+        return Err("member count is unequal".to_owned());
+    }
+    let sorted = |urls: &[String]| {
+        let mut urls = urls.to_vec();
+        urls.sort_unstable();
+        urls
+    };
+    let mut own = None;
+    for known in &answer.members {
+        let urls = sorted(&known.peer_urls);
+        let told = config.initial_cluster.iter().find(|told| sorted(&told.peer_urls) == urls);
+        let told = told.ok_or_else(|| {
+            let (id, urls) = (known.member_id, known.peer_urls.join(" "));
+            format!("PeerURLs: no match found for existing member ({id:x}, [{urls}])")
+        })?;
+        if told.name == config.name {
+            own = Some(MemberId(known.member_id));
+        }
+    }
+    own.ok_or_else(|| format!("member {:?} is not among them", config.name))
+}
+
+/// The running cluster as it is told to a person.
+fn shown(answer: &peer::HelloResponse) -> String {
+    let members = answer.members.iter().map(|member| {
+        let (id, urls, learner) = (member.member_id, &member.peer_urls, member.is_learner);
+        format!("&{{ID:{id:x} PeerURLs:[{}] IsLearner:{learner}}}", urls.join(" "))
+    });
+    let members = members.collect::<Vec<_>>().join(" ");
+    format!("{{ClusterID:{:x} Members:[{members}]}}", answer.cluster_id)
 }
 
 /// What those peers say that answer within the bootstrap timeout.

@@ -18,6 +18,7 @@ mod header;
 mod http;
 mod lease;
 mod member;
+mod members;
 mod metrics;
 mod peer_meter;
 mod publish;

@@ -136,6 +136,7 @@ impl Member {
         tokio::spawn(crate::tasks::count_leaders(Arc::clone(&member)));
         tokio::spawn(crate::tasks::watch_for_leaders(Arc::clone(&member)));
         tokio::spawn(crate::tasks::compact_by_itself(Arc::clone(&member)));
+        tokio::spawn(crate::tasks::raise_corruption(Arc::clone(&member)));
         Ok(member)
     }
 
@@ -208,8 +209,7 @@ impl Member {
 
     /// Whether this member only receives the log.
     pub fn is_learner(&self) -> bool {
-        let own = self.ids.member_id;
-        self.consensus.members().iter().any(|member| member.id.0 == own && member.is_learner)
+        self.consensus.is_learner()
     }
 
     pub(crate) fn hub(&self) -> &watch::Hub {
@@ -268,6 +268,11 @@ impl Member {
         LeaseId(self.numbers.next_positive())
     }
 
+    /// A number that nobody can foresee.
+    pub(crate) fn new_nonce(&self) -> i64 {
+        self.numbers.next_positive()
+    }
+
     /// The period of progress notifications of one stream.
     /// Compat: etcd jitters it by up to a tenth, so that streams do not beat together.
     pub(crate) fn progress_period(&self) -> Duration {
@@ -313,18 +318,26 @@ impl Member {
     /// Tells the whole cluster, through the log, that this member has no room: all refuse writes
     /// until somebody made room and cleared the alarm.
     async fn raise_no_space(&self) -> Result<(), ServeError> {
-        let alarm = AlarmType::Nospace as i32;
-        let own =
-            |raised: &AlarmMember| (raised.member_id, raised.alarm) == (self.ids.member_id, alarm);
-        if self.reader.alarms().iter().any(own) {
+        self.raise(self.ids.member_id, AlarmType::Nospace).await
+    }
+
+    /// Raises an alarm about a member, unless it is raised.
+    pub(crate) async fn raise(&self, member_id: u64, kind: AlarmType) -> Result<(), ServeError> {
+        let alarm = kind as i32;
+        let same = |raised: &AlarmMember| (raised.member_id, raised.alarm) == (member_id, alarm);
+        if self.reader.alarms().iter().any(same) {
             return Ok(());
         }
-        tracing::warn!(quota_bytes = self.config.quota_backend_bytes, "the quota is used up");
-        let request = AlarmRequest {
-            action: AlarmAction::Activate as i32,
-            member_id: self.ids.member_id,
-            alarm,
-        };
+        let quota_bytes = self.config.quota_backend_bytes;
+        match kind {
+            AlarmType::Nospace => tracing::warn!(quota_bytes, "the quota is used up"),
+            _ => tracing::error!(
+                member_id = format!("{member_id:x}"),
+                "the data of this member is corrupt: it must be replaced; 0: of one of two members"
+            ),
+        }
+        let action = AlarmAction::Activate as i32;
+        let request = AlarmRequest { action, member_id, alarm };
         self.propose_fenced(command::Request::Alarm(request), 0).await.map(drop)
     }
 
@@ -461,6 +474,11 @@ fn raft_config(config: &ServerConfig, seed: u64) -> raft::MemberConfig {
             crate::config::ClusterState::New => raft::Bootstrap::New,
             crate::config::ClusterState::Existing => raft::Bootstrap::Existing,
         },
+        rules: raft::MembershipRules {
+            strict: config.strict_reconfig_check,
+            learners_max: config.max_learners,
+        },
+        force_new_cluster: config.force_new_cluster,
         timing: raft::Timing {
             heartbeat_ms: millis(config.heartbeat_interval),
             election_ms: millis(config.election_timeout),

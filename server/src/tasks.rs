@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use proto::etcdserverpb::CompactionRequest;
+use proto::etcdserverpb::{AlarmType, CompactionRequest};
 use proto::log::command;
+use raft::Corruption;
 use store::Revision;
 use tokio::sync::watch as channel;
 use tokio::time::MissedTickBehavior;
@@ -45,6 +46,30 @@ pub(crate) async fn watch_for_leaders(member: Arc<Member>) {
         };
         let leaderless = without >= NO_LEADER_TIMEOUTS_MAX;
         member.leaderless.send_if_modified(|was| std::mem::replace(was, leaderless) != leaderless);
+    }
+}
+
+/// Tells the whole cluster, through the log, whose state is corrupt. Only the leader hears all
+/// members' digests. An alarm that was cleared comes back while the states still differ.
+///
+/// Compat: etcd names member 0 when nobody knows whose state is right.
+pub(crate) async fn raise_corruption(member: Arc<Member>) {
+    let mut ticks = every(member.config().election_timeout);
+    let mut stopped = member.stopped();
+    while tick(&mut ticks, &mut stopped).await {
+        if !member.leadership().is_leader {
+            continue;
+        }
+        let corrupt = match member.consensus().corruption() {
+            Corruption::None => continue,
+            Corruption::Of(members) => members.into_iter().map(|member| member.0).collect(),
+            Corruption::Undecided => vec![0],
+        };
+        for member_id in corrupt {
+            if let Err(error) = member.raise(member_id, AlarmType::Corrupt).await {
+                tracing::warn!(%error, "the alarm about a corrupt member was not raised");
+            }
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use crate::key_value;
 use crate::layout::{AuthRow, read_alarm_name, read_auth_name, read_lease_name, read_name};
 use crate::limits::STATE_MACHINE_VERSION;
 use crate::records::{
-    COMPACTION_NAME, CompactionRecord, LeaseRecord, MEMBERSHIP_NAME, MembershipRecord, STATE_NAME,
-    StateRecord,
+    COMPACTION_NAME, CompactionRecord, DOWNGRADE_NAME, LeaseRecord, MEMBERSHIP_NAME,
+    MembershipRecord, STATE_NAME, StateRecord,
 };
 use crate::root::{AppliedState, Root, StoredMembership};
 use crate::types::{Digest, LeaseId, LogId, MemberId, Revision, RowRevision};
@@ -42,6 +42,12 @@ pub(crate) fn open(engine: Arc<dyn Engine>) -> Result<Root, StorageError> {
         root.finished = record.finished;
     }
     root.membership = record::<MembershipRecord>(&*engine, MEMBERSHIP_NAME)?.map(membership);
+    if let Some(row) = engine.get(Space::Meta, DOWNGRADE_NAME)? {
+        let target = String::from_utf8(row.to_vec()).map_err(|_| {
+            StorageError::Damaged("the target of a downgrade is no text".to_owned())
+        })?;
+        root.downgrade_target = Some(target);
+    }
     if root.finished > root.compacted || root.compacted > root.revision {
         return Err(StorageError::Damaged(format!(
             "revision {}, compacted {}, finished {}",

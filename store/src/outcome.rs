@@ -56,6 +56,8 @@ pub enum Response {
     Alarm(etcdserverpb::AlarmResponse),
     /// A member's name and client URLs are recorded.
     MemberAttributes,
+    /// A downgrade is noted, or none is.
+    Downgrade,
     /// The state machine version is raised, or was as high already.
     StateMachineVersion,
     /// Users, roles or the switch are as they were asked to be, or a token is given.

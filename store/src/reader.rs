@@ -222,6 +222,11 @@ impl Reader {
         self.published.load().alarms_of(0)
     }
 
+    /// The version that operators go back to, while they do.
+    pub fn downgrade_target(&self) -> Option<String> {
+        self.published.load().downgrade_target.clone()
+    }
+
     /// What members said of themselves, by id.
     pub fn members(&self) -> Vec<MemberAttributes> {
         self.published.load().members.values().cloned().collect()

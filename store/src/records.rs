@@ -11,6 +11,8 @@ use crate::types::LogId;
 pub(crate) const STATE_NAME: &[u8] = b"state";
 /// The row of [`MembershipRecord`].
 pub(crate) const MEMBERSHIP_NAME: &[u8] = b"membership";
+/// The row of the version that operators go back to, as text; there only while they do.
+pub(crate) const DOWNGRADE_NAME: &[u8] = b"downgrade";
 /// The row of [`CompactionRecord`].
 pub(crate) const COMPACTION_NAME: &[u8] = b"compaction";
 

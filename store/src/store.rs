@@ -21,7 +21,7 @@ use crate::outcome::{Answers, AppliedBatch};
 use crate::reader::Reader;
 use crate::records::{COMPACTION_NAME, CompactionRecord};
 use crate::root::{AppliedState, Root};
-use crate::types::{LogId, Revision};
+use crate::types::{LogId, MemberId, Revision};
 
 /// What can be chosen about a store. Nothing yet; none of it may change what entries do.
 #[derive(Clone, Debug, Default)]
@@ -111,14 +111,16 @@ impl Store {
         self.commit(applying.finish()).map(drop)
     }
 
-    /// Applies an entry that changes the membership, which is opaque here.
+    /// Applies an entry that changes the membership, which is opaque here but for who is in it:
+    /// what others once said of themselves is forgotten.
     pub fn apply_membership(
         &mut self,
         log_id: LogId,
         membership: Bytes,
+        members: &[MemberId],
     ) -> Result<(), StorageError> {
         let mut applying = self.begin(log_id, Answers::Skip);
-        applying.membership(membership);
+        applying.membership(membership, members);
         self.commit(applying.finish()).map(drop)
     }
 

@@ -59,7 +59,7 @@ fn every_kind_of_entry_moves_position_and_digest() {
     digests.push(store.applied().digest);
     let membership = Bytes::from("three members");
     let at = LogId { term: 2, index: 2 };
-    store.apply_membership(at, membership.clone()).expect("memory works");
+    store.apply_membership(at, membership.clone(), &[]).expect("memory works");
     digests.push(store.applied().digest);
     let empty = Batch { state_machine_version: 1, commands: Vec::new() };
     store.apply(LogId { term: 2, index: 3 }, &empty, Answers::Skip).expect("memory works");
@@ -80,7 +80,7 @@ fn a_checkpoint_says_how_far_it_is_applied_and_an_install_follows_it() {
     let mut session = in_memory();
     session.apply(vec![put("a", "1"), put("b", "1")]);
     let at = session.next;
-    session.store.apply_membership(at, "members".into()).expect("memory works");
+    session.store.apply_membership(at, "members".into(), &[]).expect("memory works");
     let reader = session.reader();
     let (checkpoint, applied) = reader.checkpoint(Path::new("unused")).expect("memory works");
     assert_eq!(applied, session.store.applied());
@@ -237,4 +237,21 @@ fn readers_beside_compaction_see_whole_moments() {
         }
         done.store(true, Ordering::Relaxed);
     });
+}
+
+#[test]
+fn what_a_removed_member_said_of_itself_is_forgotten_with_the_membership() {
+    let mut session = in_memory();
+    for member_id in [1, 2] {
+        let said =
+            MemberAttributes { member_id, name: format!("m{member_id}"), ..Default::default() };
+        session.one(Request::MemberAttributes(said));
+    }
+    let at = session.next;
+    let left = [store::MemberId(1)];
+    session.store.apply_membership(at, "one member".into(), &left).expect("memory works");
+    let names = |reader: &store::Reader| -> Vec<String> {
+        reader.members().into_iter().map(|member| member.name).collect()
+    };
+    assert_eq!(names(&session.reader()), ["m1"]);
 }

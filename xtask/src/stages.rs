@@ -117,6 +117,8 @@ fn suites(root: &Path) -> Vec<Stage> {
         Stage::program("gateway", &harness, &["gateway"]),
         Stage::program("bench, short", &harness, &["bench", "--seconds", "0.4", "--keys", "20000"]),
         Stage::program("crash rounds", &harness, &["rounds", "--rounds", ROUNDS]),
+        // Eight drills; some thirty seconds.
+        Stage::program("member drills", &harness, &["drills"]),
         // With the checks of a development build; some seeds run twice and must go the same way.
         Stage::cargo("simulation", &[&SIM[..], &["--seeds", SEEDS, "--twice", "10"]].concat()),
     ]

@@ -11,6 +11,7 @@ pub mod bad_input;
 pub mod ctl;
 pub mod diff;
 pub mod digest;
+pub mod drills;
 pub mod etcdctl;
 pub mod gateway;
 pub mod metrics;

@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use engram_harness::process::{self, Kind, Member, Programs};
 use engram_harness::{
-    auth, bad_input, ctl, diff, etcdctl, gateway, metrics, opponents, rounds, snapshots,
+    auth, bad_input, ctl, diff, drills, etcdctl, gateway, metrics, opponents, rounds, snapshots,
 };
 use programs::finish;
 
@@ -87,6 +87,15 @@ enum Suite {
         #[arg(long, default_value_t = 300)]
         keys: u64,
     },
+    /// Add, promote, replace, remove and move members under load, drill by drill.
+    Drills {
+        /// What drills and load are drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many drills.
+        #[arg(long, default_value_t = 8)]
+        drills: u64,
+    },
     /// Measure beside the real etcd.
     Bench {
         /// Length of each window in seconds.
@@ -148,6 +157,7 @@ async fn run(suite: Suite) -> Result<()> {
         }
         Suite::Etcdctl { only } => transcribe(&programs, only.as_deref()).await,
         Suite::Rounds { seed, rounds } => break_cluster(&programs, seed, rounds).await,
+        Suite::Drills { seed, drills } => drill_members(&programs, seed, drills).await,
         Suite::Bench { seconds, keys, put_ratio_min, page_ratio_min } => {
             let plan = opponents::Plan { seconds, keys };
             let folder = tempfile::tempdir()?;
@@ -206,6 +216,22 @@ async fn authenticate(programs: &Programs, seed: u64, requests: u64) -> Result<(
     }
     let again = format!("engram-harness auth --seed {seed} --requests {requests}");
     finish("auth", plans.len() as u64 - failed, failed, &again)
+}
+
+async fn drill_members(programs: &Programs, seed: u64, drills: u64) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let summary = drills::run(programs, folder.path(), seed, drills).await;
+    if summary.as_ref().map_or(true, |summary| summary.failed > 0) {
+        println!("the members' files and logs are kept in {}", folder.keep().display());
+    }
+    let summary = summary?;
+    println!(
+        "drills seed {seed}: {} operations answered, {} unknown, {} events checked, longest time \
+         without an acknowledged write {} ms",
+        summary.answered, summary.unknown, summary.events, summary.longest_gap_ms
+    );
+    let again = format!("engram-harness drills --seed {seed} --drills {drills}");
+    finish("drills", summary.passed, summary.failed, &again)
 }
 
 async fn refuse(programs: &Programs) -> Result<()> {

@@ -117,6 +117,19 @@ impl Member {
         Ok(started.elapsed())
     }
 
+    /// Waits until the process ends by itself.
+    pub async fn ended(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let mut process = self.process.take().ok_or_else(not_running)?;
+        while process.status()?.is_none() {
+            if started.elapsed() > READY_DEADLINE {
+                bail!("the member does not end; its output: {}", self.tail());
+            }
+            crate::pause::pause(POLL).await;
+        }
+        Ok(())
+    }
+
     /// Freezes the process (SIGSTOP).
     pub fn freeze(&self) -> Result<()> {
         self.signal(Signal::STOP)

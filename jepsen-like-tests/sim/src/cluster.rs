@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use raft::{
-    Bootstrap, Consensus, InitialMember, MemberConfig, Parts, Publisher, RuntimeChoice, StartError,
-    Timing, static_member_id,
+    Bootstrap, Consensus, InitialMember, MemberConfig, MembershipRules, Parts, Publisher,
+    RuntimeChoice, StartError, Timing, static_member_id,
 };
 use store::{MemberId, Reader};
 use watch::Hub;
@@ -219,6 +219,8 @@ fn config(member: &InitialMember, initial: &[InitialMember], plan: &Plan) -> Mem
         cluster_token: TOKEN.to_owned(),
         initial_cluster: initial.to_vec(),
         bootstrap: Bootstrap::New,
+        rules: MembershipRules::default(),
+        force_new_cluster: false,
         timing: Timing::default(),
         retention: plan.retention,
         log_limits: plan.log_limits,

@@ -9,7 +9,7 @@ use proto::etcdserverpb::{
 use proto::log::command::Request;
 use proto::log::entry::Payload;
 use proto::log::{
-    Batch, Blank, Command, CommandHeader, Entry, MemberAttributes, StateMachineVersion,
+    Batch, Blank, Command, CommandHeader, Downgrade, Entry, MemberAttributes, StateMachineVersion,
 };
 
 fn assert_bytes<M: Message + Default + PartialEq + std::fmt::Debug>(message: &M, expected: &[u8]) {
@@ -82,6 +82,9 @@ fn each_command_has_its_field() {
     assert_bytes(&command(Request::MemberAttributes(attributes)), &expected);
     let version = StateMachineVersion { version: 2 };
     assert_bytes(&command(Request::StateMachineVersion(version)), &[0x5a, 2, 0x08, 2]);
+    let downgrade = Downgrade { enabled: true, target_version: "3.6".into() };
+    let expected = [0x62, 7, 0x08, 1, 0x12, 3, b'3', b'.', b'6'];
+    assert_bytes(&command(Request::Downgrade(downgrade)), &expected);
 }
 
 #[test]

@@ -185,6 +185,17 @@ impl RaftLog {
         self.log.drop_overruled(position(&from_store(applied)))
     }
 
+    /// Appends an entry and returns when it is durable. For before the core runs.
+    pub(crate) async fn append_durably(&self, entry: Entry) -> io::Result<()> {
+        let (durable, wait) = tokio::sync::oneshot::channel();
+        let done = Box::new(move |result| {
+            // Nobody waits any more: the start was given up.
+            let _ = durable.send(result);
+        });
+        self.log.append([entry], done)?;
+        wait.await.map_err(|_| io::Error::other("the raft log is closed"))?
+    }
+
     fn vote(&self) -> io::Result<Option<Vote>> {
         let Some(bytes) = self.log.vote() else { return Ok(None) };
         decode_vote(&bytes).map(Some).ok_or_else(|| {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use engram_raft::log::{LogLimits, MemoryLogFiles};
 use engram_raft::{
-    Bootstrap, Consensus, InitialMember, MemberConfig, MemoryNetwork, Parts, ProposeError,
-    Publisher, Retention, RuntimeChoice, StartError, Timing, static_member_id,
+    Bootstrap, Consensus, InitialMember, MemberConfig, MembershipRules, MemoryNetwork, Parts,
+    ProposeError, Publisher, Retention, RuntimeChoice, StartError, Timing, static_member_id,
 };
 use parking_lot::Mutex;
 use proto::etcdserverpb::{PutRequest, RangeRequest};
@@ -69,6 +69,8 @@ impl Cluster {
                 cluster_token: "test".to_owned(),
                 initial_cluster: initial_cluster.clone(),
                 bootstrap: Bootstrap::New,
+                rules: MembershipRules::default(),
+                force_new_cluster: false,
                 timing: Timing::default(),
                 retention: Retention::default(),
                 // Small: a file in memory takes its whole length.
@@ -100,16 +102,25 @@ impl Cluster {
     }
 
     pub(crate) async fn start(&mut self, number: usize) -> Result<(), StartError> {
+        let peer_urls = self.nodes[number].config.this_member()?.peer_urls.clone();
+        self.start_at(number, &peer_urls).await
+    }
+
+    /// Starts a member where it listens under these URLs.
+    pub(crate) async fn start_at(
+        &mut self,
+        number: usize,
+        peer_urls: &[String],
+    ) -> Result<(), StartError> {
         let network = self.network.clone();
         let node = &mut self.nodes[number];
         node.starts += 1;
         let mut config = node.config.clone();
         config.seed = 1000 * (number as u64 + 1) + node.starts;
-        let peer_urls = config.this_member()?.peer_urls.clone();
         let parts = Parts {
             engines: Arc::new(node.engines.clone()),
             log_files: Arc::new(node.files.clone()),
-            transport: network.transport(node.id, &peer_urls),
+            transport: network.transport(node.id, peer_urls),
             publisher: Arc::clone(&node.heard) as Arc<dyn Publisher>,
             snapshot_dir: PathBuf::new(),
             runtime: RuntimeChoice::Caller { sync_takes: Duration::from_millis(1) },

@@ -9,8 +9,8 @@ use proto::etcdserverpb::PutRequest;
 use proto::log::{Command, command};
 use raft::log::MemoryLogFiles;
 use raft::{
-    Bootstrap, Consensus, InitialMember, MemberConfig, Parts, Publisher, Retention, RuntimeChoice,
-    Timing, Transport as _,
+    Bootstrap, Consensus, InitialMember, MemberConfig, MembershipRules, Parts, Publisher,
+    Retention, RuntimeChoice, Timing, Transport as _,
 };
 use raft_transport::TonicTransport;
 use store::engine::MemoryEngines;
@@ -51,6 +51,8 @@ async fn start(
         cluster_token: "sockets".to_owned(),
         initial_cluster: cluster.to_vec(),
         bootstrap: Bootstrap::New,
+        rules: MembershipRules::default(),
+        force_new_cluster: false,
         timing: Timing::default(),
         retention: Retention::default(),
         log_limits: raft::log::LogLimits::default(),

@@ -78,7 +78,6 @@ const PEERS_WATCHED: &str = "peer connections are watched by HTTP/2 pings and TC
 const NO_TRACING: &str = "distributed tracing is not there yet";
 const DIGESTS: &str = "members compare their state digest all the time";
 const OWN_STEPS: &str = "compaction works in bounded steps of its own";
-const NO_MEMBER_CHANGE: &str = "members cannot be changed yet";
 
 /// Every flag of etcd 3.7.
 #[rustfmt::skip]
@@ -150,7 +149,8 @@ pub const FLAGS: &[Flag] = &[
     refused("discovery-proxy", Text, "", NO_DISCOVERY),
     refused("discovery-srv", Text, "", NO_DISCOVERY),
     refused("discovery-srv-name", Text, "", NO_DISCOVERY),
-    ignored("strict-reconfig-check", Bool, "true", NO_MEMBER_CHANGE),
+    works("strict-reconfig-check", Bool, "true",
+        "Changes of the members are refused that would leave too few started or reachable voters."),
     ignored("pre-vote", Bool, "true", "pre-vote is always on"),
     works("auto-compaction-retention", Text, "0", "How much history is kept; 0 keeps all."),
     works("auto-compaction-mode", Text, "periodic",
@@ -218,12 +218,13 @@ pub const FLAGS: &[Flag] = &[
         "slow applies are seen in the latency histograms"),
     ignored("bootstrap-defrag-threshold-megabytes", Unsigned, "0",
         "there is no file to defragment at the start"),
-    ignored("max-learners", Unsigned, "1", NO_MEMBER_CHANGE),
+    works("max-learners", Unsigned, "1", "Most members without a vote."),
     ignored("compaction-sleep-interval", Duration, "10ms", OWN_STEPS),
     ignored("downgrade-check-time", Duration, "5s", "downgrade is not supported"),
     ignored("snapshot-catchup-entries", Unsigned, "5000",
         "the log kept for slow members is bounded in bytes"),
-    refused("force-new-cluster", Bool, "false", "not supported yet"),
+    works("force-new-cluster", Bool, "false",
+        "A member of a lost quorum forgets all others and goes on alone with its data."),
     refused("unsafe-no-fsync", Bool, "false", "Engram always syncs its log"),
     refused("config-file", Text, "",
         "a configuration file is not supported yet; use flags or ETCD_* variables"),

@@ -72,6 +72,12 @@ pub struct ServerConfig {
     pub initial_cluster_state: ClusterState,
     /// Goes into the cluster id.
     pub initial_cluster_token: String,
+    /// Whether changes of the members are refused that would end the quorum.
+    pub strict_reconfig_check: bool,
+    /// Most members without a vote.
+    pub max_learners: usize,
+    /// Whether this member forgets all others and goes on alone.
+    pub force_new_cluster: bool,
     /// Raft heartbeat.
     pub heartbeat_interval: Duration,
     /// Raft election timeout.
@@ -165,6 +171,9 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
         initial_cluster,
         initial_cluster_state: cluster_state(values.text("initial-cluster-state"))?,
         initial_cluster_token: values.text("initial-cluster-token").to_owned(),
+        strict_reconfig_check: values.flag("strict-reconfig-check"),
+        max_learners: usize::try_from(values.number("max-learners")).unwrap_or(usize::MAX),
+        force_new_cluster: values.flag("force-new-cluster"),
         heartbeat_interval: timing.heartbeat,
         election_timeout: timing.election,
         snapshot_count: values.number("snapshot-count"),
@@ -259,6 +268,10 @@ impl Values<'_> {
 
     fn number(&self, name: &str) -> u64 {
         self.text(name).parse().expect("the form was checked by parse")
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        go_bool(self.text(name)).expect("the form was checked by parse")
     }
 
     fn duration(&self, name: &str) -> Duration {

@@ -92,6 +92,12 @@ impl Grpc {
             return Answering::refused(refusal);
         };
         let call = counts.start();
+        // Compat: etcd looks at this first, also for health.
+        if self.member.is_learner() && !counts.method.is_served_by_learners() {
+            let refusal = status(EtcdError::NotSupportedForLearner);
+            call.end(refusal.code() as usize);
+            return Answering::refused(refusal);
+        }
         self.count_client(request.headers(), counts.method.call_type);
         let checked = self.check_metadata(request.headers());
         if let Err(refusal) = checked.and_then(|()| agree_on_encoding(request.headers_mut())) {

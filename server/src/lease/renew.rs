@@ -191,7 +191,15 @@ pub(crate) struct LeaderDoor(pub(crate) Arc<Member>);
 impl raft::LeaderCalls for LeaderDoor {
     fn answer(&self, request: AskLeaderRequest) -> BoxFuture<'_, AskLeaderResponse> {
         Box::pin(async move {
-            let response = self.respond(request.request).await.unwrap_or_else(not_answered);
+            let response = match request.request {
+                Some(
+                    question @ (Question::MemberAdd(_)
+                    | Question::MemberRemove(_)
+                    | Question::MemberUpdate(_)
+                    | Question::MemberPromote(_)),
+                ) => return crate::members::answer(&self.0, &question).await,
+                question => self.respond(question).await.unwrap_or_else(not_answered),
+            };
             AskLeaderResponse { log_id: None, response: Some(response) }
         })
     }

@@ -1,20 +1,48 @@
-//! etcd's Cluster service: the list of members. Members cannot be changed yet.
+//! etcd's Cluster service: the list of members, and its changes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use proto::etcdserverpb as pb;
+use proto::peer::ask_leader_request::Request as Question;
+use proto::peer::ask_leader_response::Response as Answered;
+use proto::status::EtcdError;
 use services::etcdserverpb::cluster_server::Cluster;
 use store::auth::Call;
 use tonic::{Request, Response as Answer, Status};
 
-use super::not_yet;
+use super::kv::mismatched;
 use crate::auth::Caller;
 use crate::errors::ServeError;
 use crate::member::Member;
+use crate::members;
 
 /// The Cluster service of one member.
 pub(crate) struct ClusterDoor(pub(crate) Arc<Member>);
+
+impl ClusterDoor {
+    async fn change<T>(
+        &self,
+        request: Request<T>,
+        question: fn(T) -> Question,
+    ) -> Result<Answered, Status> {
+        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
+        members::change(&self.0, question(request.into_inner())).await.map_err(refusal)
+    }
+
+    fn header(&self) -> Option<pb::ResponseHeader> {
+        Some(self.0.header_without_revision())
+    }
+}
+
+/// Compat: etcd hands this one error out in its clients' form, which has no code on the wire.
+fn refusal(error: ServeError) -> Status {
+    match error {
+        ServeError::Etcd(error @ EtcdError::MemberNotEnoughStarted) => {
+            Status::unknown(error.message())
+        }
+        other => other.into(),
+    }
+}
 
 #[tonic::async_trait]
 impl Cluster for ClusterDoor {
@@ -22,24 +50,36 @@ impl Cluster for ClusterDoor {
         &self,
         request: Request<pb::MemberAddRequest>,
     ) -> Result<Answer<pb::MemberAddResponse>, Status> {
-        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
-        not_yet("MemberAdd")
+        match self.change(request, Question::MemberAdd).await? {
+            Answered::MemberAdd(answer) => {
+                Ok(Answer::new(pb::MemberAddResponse { header: self.header(), ..answer }))
+            }
+            _ => Err(mismatched()),
+        }
     }
 
     async fn member_remove(
         &self,
         request: Request<pb::MemberRemoveRequest>,
     ) -> Result<Answer<pb::MemberRemoveResponse>, Status> {
-        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
-        not_yet("MemberRemove")
+        match self.change(request, Question::MemberRemove).await? {
+            Answered::MemberRemove(answer) => {
+                Ok(Answer::new(pb::MemberRemoveResponse { header: self.header(), ..answer }))
+            }
+            _ => Err(mismatched()),
+        }
     }
 
     async fn member_update(
         &self,
         request: Request<pb::MemberUpdateRequest>,
     ) -> Result<Answer<pb::MemberUpdateResponse>, Status> {
-        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
-        not_yet("MemberUpdate")
+        match self.change(request, Question::MemberUpdate).await? {
+            Answered::MemberUpdate(answer) => {
+                Ok(Answer::new(pb::MemberUpdateResponse { header: self.header(), ..answer }))
+            }
+            _ => Err(mismatched()),
+        }
     }
 
     async fn member_list(
@@ -51,38 +91,19 @@ impl Cluster for ClusterDoor {
             self.0.read_index().await.map_err(ServeError::from)?;
         }
         self.0.authorize(&caller, Call::MemberList).await?;
-        let header = Some(self.0.header_without_revision());
-        Ok(Answer::new(pb::MemberListResponse { header, members: members(&self.0) }))
+        let members = members::list(&self.0);
+        Ok(Answer::new(pb::MemberListResponse { header: self.header(), members }))
     }
 
     async fn member_promote(
         &self,
         request: Request<pb::MemberPromoteRequest>,
     ) -> Result<Answer<pb::MemberPromoteResponse>, Status> {
-        self.0.authorize(&Caller::of(&request), Call::Administration).await?;
-        not_yet("MemberPromote")
-    }
-}
-
-/// Ids and peer URLs come from the membership, names and client URLs from what members published.
-fn members(member: &Member) -> Vec<pb::Member> {
-    let mut published: HashMap<u64, _> =
-        member.reader().members().into_iter().map(|said| (said.member_id, said)).collect();
-    let mut members: Vec<pb::Member> = member
-        .consensus()
-        .members()
-        .into_iter()
-        .map(|known| {
-            let said = published.remove(&known.id.0).unwrap_or_default();
-            pb::Member {
-                id: known.id.0,
-                name: said.name,
-                peer_urls: known.peer_urls,
-                client_urls: said.client_urls,
-                is_learner: known.is_learner,
+        match self.change(request, Question::MemberPromote).await? {
+            Answered::MemberPromote(answer) => {
+                Ok(Answer::new(pb::MemberPromoteResponse { header: self.header(), ..answer }))
             }
-        })
-        .collect();
-    members.sort_by_key(|member| member.id);
-    members
+            _ => Err(mismatched()),
+        }
+    }
 }

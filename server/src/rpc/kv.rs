@@ -8,6 +8,7 @@ use proto::etcdserverpb::{
 };
 use proto::log::command;
 use proto::spliced;
+use proto::status::EtcdError;
 use services::etcdserverpb::kv_server::Kv;
 use store::auth::Call;
 use store::{Response, Revision, validate};
@@ -27,6 +28,9 @@ type Served<T> = Result<Answer<T>, Status>;
 impl Kv for KvDoor {
     async fn range(&self, request: Request<RangeRequest>) -> Served<spliced::RangeResponse> {
         let (caller, request) = (Caller::of(&request), request.into_inner());
+        if !request.serializable && self.0.is_learner() {
+            return Err(status(EtcdError::NotSupportedForLearner));
+        }
         validate::check_range(&request).map_err(status)?;
         let mut answer = self.0.range(&caller, request).await?;
         self.0.fill(&mut answer.header);

@@ -7,13 +7,13 @@ use futures::Stream;
 use proto::etcdserverpb as pb;
 use proto::log::command;
 use proto::status::EtcdError;
+use raft::TransferError;
 use services::etcdserverpb::maintenance_server::Maintenance;
 use store::auth::Call;
 use store::{MemberId, Response, Revision};
 use tonic::{Request, Response as Answer, Status};
 
 use super::kv::mismatched;
-use super::not_yet;
 use crate::auth::Caller;
 use crate::errors::{ServeError, status};
 use crate::member::Member;
@@ -111,7 +111,7 @@ impl Maintenance for MaintenanceDoor {
         }
         // Compat: a leader that is asked to keep its office has nothing to do.
         if target.0 != self.0.ids().member_id {
-            consensus.transfer_leader(Some(target)).await.map_err(ServeError::from)?;
+            consensus.transfer_leader(Some(target)).await.map_err(not_moved)?;
         }
         // Compat: etcd answers without a header.
         Ok(Answer::new(pb::MoveLeaderResponse { header: None }))
@@ -122,7 +122,17 @@ impl Maintenance for MaintenanceDoor {
         request: Request<pb::DowngradeRequest>,
     ) -> Result<Answer<pb::DowngradeResponse>, Status> {
         self.0.authorize(&Caller::of(&request), Call::Administration).await?;
-        not_yet("Downgrade")
+        super::downgrade::downgrade(&self.0, request.get_ref()).await.map(Answer::new)
+    }
+}
+
+/// Compat: etcd's word for an office that nobody took is in none of its tables.
+fn not_moved(error: TransferError) -> Status {
+    match error {
+        TransferError::TimedOut => {
+            Status::unknown("etcdserver: request timed out, leader transfer took too long")
+        }
+        other => ServeError::from(other).into(),
     }
 }
 
@@ -149,7 +159,14 @@ fn member_status(member: &Member) -> pb::StatusResponse {
         is_learner: member.is_learner(),
         storage_version: STORAGE_VERSION.to_owned(),
         db_size_quota: i64::try_from(member.config().quota_backend_bytes).unwrap_or(i64::MAX),
-        downgrade_info: Some(pb::DowngradeInfo::default()),
+        downgrade_info: Some(downgrade_info(member)),
+    }
+}
+
+fn downgrade_info(member: &Member) -> pb::DowngradeInfo {
+    match member.reader().downgrade_target() {
+        Some(target_version) => pb::DowngradeInfo { enabled: true, target_version },
+        None => pb::DowngradeInfo::default(),
     }
 }
 

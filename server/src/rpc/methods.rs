@@ -77,6 +77,18 @@ pub(crate) struct Method {
     pub(crate) state: State,
 }
 
+impl Method {
+    /// Whether a member without a vote serves it; of ranges, only those that ask nobody else.
+    ///
+    /// *Source*: etcd.
+    pub(crate) fn is_served_by_learners(&self) -> bool {
+        matches!(
+            (self.service, self.name),
+            (Service::Kv, "Range") | (Service::Maintenance, "Status" | "Snapshot")
+        )
+    }
+}
+
 use CallType::{BidiStream, ServerStream, Unary};
 use State::{Missing, Partly, Works};
 
@@ -103,12 +115,12 @@ pub(crate) const METHODS: &[Method] = &[
     row(Service::Lease, "LeaseKeepAlive", BidiStream, Works("lease")),
     row(Service::Lease, "LeaseTimeToLive", Unary, Works("lease")),
     row(Service::Lease, "LeaseLeases", Unary, Works("lease")),
-    row(Service::Cluster, "MemberAdd", Unary, Missing),
-    row(Service::Cluster, "MemberRemove", Unary, Missing),
-    row(Service::Cluster, "MemberUpdate", Unary, Missing),
+    row(Service::Cluster, "MemberAdd", Unary, Works("members")),
+    row(Service::Cluster, "MemberRemove", Unary, Works("members")),
+    row(Service::Cluster, "MemberUpdate", Unary, Works("members")),
     row(Service::Cluster, "MemberList", Unary,
         Works("maintenance: the_member_list_names_this_member")),
-    row(Service::Cluster, "MemberPromote", Unary, Missing),
+    row(Service::Cluster, "MemberPromote", Unary, Works("members")),
     row(Service::Maintenance, "Alarm", Unary,
         Works("maintenance: alarms_are_set_listed_and_cleared")),
     row(Service::Maintenance, "Status", Unary,
@@ -121,7 +133,8 @@ pub(crate) const METHODS: &[Method] = &[
         Works("snapshot; harness: `snapshots`, with the real etcdutl and etcd")),
     row(Service::Maintenance, "MoveLeader", Unary,
         Works("maintenance: a_lone_leader_cannot_move_its_office")),
-    row(Service::Maintenance, "Downgrade", Unary, Missing),
+    row(Service::Maintenance, "Downgrade", Unary,
+        Works("members: a_downgrade_is_validated_noted_and_cancelled")),
     row(Service::Auth, "AuthEnable", Unary, Works("auth")),
     row(Service::Auth, "AuthDisable", Unary, Works("auth")),
     row(Service::Auth, "AuthStatus", Unary, Works("auth: the_switch_is_told_to_anybody")),

@@ -5,6 +5,7 @@
 
 mod auth;
 mod cluster;
+mod downgrade;
 mod election;
 mod kv;
 mod lease;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Ground, Node, PATIENCE, SteppedClock, cluster, eventually, one, one_on};
+use crate::support::{
+    Ground, Node, PATIENCE, SteppedClock, cluster, cluster_under, eventually, one, one_on,
+};
 use proto::etcdserverpb as pb;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
@@ -155,4 +157,41 @@ async fn the_remaining_time_survives_a_restart_and_a_renewal_clears_it() {
     let ground = ground.under(Arc::new(SteppedClock::default()));
     let left = time_to_live(&one_on(&ground).await, 5).await;
     assert!(left.ttl >= 1000, "a leader after the renewal gives it {} s", left.ttl);
+}
+
+/// Moves the office to the next member; who that is.
+async fn move_office(nodes: &[Node]) -> usize {
+    let leader = eventually("a leader", || async { leader_of(nodes) }).await;
+    let next = (leader + 1) % nodes.len();
+    let target_id = nodes[next].member.ids().member_id;
+    let request = pb::MoveLeaderRequest { target_id };
+    nodes[leader].maintenance().move_leader(request).await.expect("moved");
+    next
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_leader_of_three_goes_on_with_the_time_that_was_left() {
+    let clock = Arc::new(SteppedClock::default());
+    let nodes = cluster_under(&clock, 3).await;
+    grant(&nodes[0], 5, 1000).await;
+    clock.step(Duration::from_secs(310));
+    let all_have = |left_s: i64| {
+        let nodes = &nodes;
+        eventually("the checkpoint on every member", move || async move {
+            nodes.iter().all(|node| checkpointed(node, 5) == left_s).then_some(())
+        })
+    };
+    all_have(690).await;
+    let leader = move_office(&nodes).await;
+    let left = eventually("the new leader keeps time", || async {
+        Some(time_to_live(&nodes[(leader + 1) % 3], 5).await.ttl).filter(|left| *left > 0)
+    })
+    .await;
+    assert!((690..=692).contains(&left), "{left} of 1000 s are left at the new leader");
+    // A renewal, asked from a follower, clears it for the leader after that.
+    assert_eq!(keep_alive(&nodes[(leader + 1) % 3], 5).await, 1000);
+    all_have(0).await;
+    move_office(&nodes).await;
+    let left = time_to_live(&nodes[0], 5).await.ttl;
+    assert!(left >= 1000, "a leader after the renewal gives it {left} s");
 }

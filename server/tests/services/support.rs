@@ -149,13 +149,36 @@ pub(crate) async fn cluster(size: usize) -> Vec<Node> {
     cluster_with(size, "").await
 }
 
+<<<<<<< HEAD
 /// Several members with more flags, ready.
 pub(crate) async fn cluster_with(size: usize, flags: &str) -> Vec<Node> {
+=======
+async fn cluster_with(size: usize, flags: &str) -> Vec<Node> {
+    cluster_on(&MemoryNetwork::new(), size, flags).await
+}
+
+/// Several members whose leases go by this clock, ready.
+pub(crate) async fn cluster_under(clock: &Arc<SteppedClock>, size: usize) -> Vec<Node> {
+>>>>>>> 1a77b5e (members: added, promoted, moved and removed while the cluster serves; corruption named; drills)
     let network = MemoryNetwork::new();
     let mut started = Vec::new();
     for at in 0..size {
-        started.push(start(&network, size, at, flags).await);
+        let ground = Ground::new(Arc::clone(clock) as _);
+        started.push(start_on(&network, size, at, "", &ground).await);
     }
+    served(started).await
+}
+
+/// Several members on a network that more may join.
+pub(crate) async fn cluster_on(network: &MemoryNetwork, size: usize, flags: &str) -> Vec<Node> {
+    let mut started = Vec::new();
+    for at in 0..size {
+        started.push(start(network, size, at, flags).await);
+    }
+    served(started).await
+}
+
+async fn served(started: Vec<Arc<Member>>) -> Vec<Node> {
     let mut nodes = Vec::new();
     for member in started {
         member.ready().await.expect("the member gets ready");
@@ -168,6 +191,19 @@ async fn start(network: &MemoryNetwork, size: usize, at: usize, flags: &str) -> 
     start_on(network, size, at, flags, &Ground::new(SystemClock::shared())).await
 }
 
+/// The peer URL of a member by its number.
+pub(crate) fn peer_url(at: usize) -> String {
+    format!("http://127.0.0.1:{}", 1000 + at)
+}
+
+/// The last of `size` members, added to the others before under this id; ready.
+pub(crate) async fn join(network: &MemoryNetwork, size: usize, id: u64) -> Node {
+    let (flags, ground) = ("--initial-cluster-state existing", Ground::new(SystemClock::shared()));
+    let member = start_as(network, size, size - 1, flags, &ground, store::MemberId(id)).await;
+    member.ready().await.expect("the member gets ready");
+    serve(member).await
+}
+
 async fn start_on(
     network: &MemoryNetwork,
     size: usize,
@@ -175,7 +211,19 @@ async fn start_on(
     flags: &str,
     ground: &Ground,
 ) -> Arc<Member> {
-    let urls: Vec<String> = (0..size).map(|at| format!("http://127.0.0.1:{}", 1000 + at)).collect();
+    let id = raft::static_member_id(&[peer_url(at)], "etcd-cluster");
+    start_as(network, size, at, flags, ground, id).await
+}
+
+async fn start_as(
+    network: &MemoryNetwork,
+    size: usize,
+    at: usize,
+    flags: &str,
+    ground: &Ground,
+    id: store::MemberId,
+) -> Arc<Member> {
+    let urls: Vec<String> = (0..size).map(peer_url).collect();
     let cluster: Vec<String> = (0..size).map(|at| format!("n{at}={}", urls[at])).collect();
     let own = &urls[at];
     let line = format!(
@@ -185,7 +233,6 @@ async fn start_on(
     );
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let config = config::read(&words, &BTreeMap::new()).expect("valid flags").config;
-    let id = raft::static_member_id(std::slice::from_ref(own), "etcd-cluster");
     let parts = MemberParts {
         engines: Arc::clone(&ground.engines) as _,
         log_files: Arc::clone(&ground.log_files) as _,

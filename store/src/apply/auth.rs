@@ -37,6 +37,7 @@ impl Applying {
             | Request::LeaseCheckpoint(_)
             | Request::Alarm(_)
             | Request::MemberAttributes(_)
+            | Request::Downgrade(_)
             | Request::StateMachineVersion(_) => return Ok(()),
             _ => {}
         }

@@ -7,7 +7,7 @@ use proto::etcdserverpb::request_op::Request as Operation;
 use proto::etcdserverpb::{
     AlarmMember, AlarmRequest, AlarmResponse, AlarmType, CompactionRequest, RequestOp, TxnRequest,
 };
-use proto::log::{MemberAttributes, command};
+use proto::log::{Downgrade, MemberAttributes, command};
 use proto::status::EtcdError;
 
 use super::{Applying, Refusal};
@@ -15,6 +15,7 @@ use crate::engine::Space;
 use crate::layout::{alarm_name, member_name};
 use crate::outcome::Response;
 use crate::range;
+use crate::records::DOWNGRADE_NAME;
 use crate::types::MemberId;
 
 impl Applying {
@@ -84,11 +85,40 @@ impl Applying {
         Ok(Response::Compaction)
     }
 
+    /// Notes a downgrade that operators begin, or that none is under way.
+    ///
+    /// *Errors*: one is under way already, as in etcd.
+    pub(super) fn downgrade(&mut self, downgrade: &Downgrade) -> Result<Response, Refusal> {
+        if downgrade.enabled && self.root.downgrade_target.is_some() {
+            return Err(EtcdError::DowngradeInProcess.into());
+        }
+        let target = downgrade.enabled.then(|| downgrade.target_version.clone());
+        match &target {
+            Some(target) => self.write_row(Space::Meta, DOWNGRADE_NAME, target.clone().into()),
+            None if self.root.downgrade_target.is_some() => {
+                self.delete_row(Space::Meta, DOWNGRADE_NAME);
+            }
+            None => {}
+        }
+        self.root.downgrade_target = target;
+        Ok(Response::Downgrade)
+    }
+
     pub(super) fn member_attributes(&mut self, attributes: &MemberAttributes) -> Response {
         let id = MemberId(attributes.member_id);
         self.root.members.insert_mut(id, attributes.clone());
         self.write_row(Space::Members, &member_name(id), attributes.encode_to_vec().into());
         Response::MemberAttributes
+    }
+
+    /// Removes what members said of themselves that are gone.
+    pub(super) fn forget_members_but(&mut self, members: &[MemberId]) {
+        let known = self.root.members.keys().copied();
+        let gone: Vec<MemberId> = known.filter(|id| !members.contains(id)).collect();
+        for id in gone {
+            self.root.members.remove_mut(&id);
+            self.delete_row(Space::Members, &member_name(id));
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::limits::STATE_MACHINE_VERSION;
 use crate::outcome::{Answers, ApplyError, Outcome, Response};
 use crate::records::{MEMBERSHIP_NAME, MembershipRecord, STATE_NAME};
 use crate::root::{Root, StoredMembership};
-use crate::types::{LeaseId, LogId, Revision, RowRevision};
+use crate::types::{LeaseId, LogId, MemberId, Revision, RowRevision};
 use crate::view::{PendingRows, View, ViewError};
 
 /// Why a command has no response.
@@ -108,9 +108,10 @@ impl Applying {
         batch.commands.iter().map(|command| self.command(command)).collect()
     }
 
-    /// Takes over a membership.
-    pub(crate) fn membership(&mut self, bytes: Bytes) {
+    /// Takes over a membership, and forgets the attributes of whoever is not part of it.
+    pub(crate) fn membership(&mut self, bytes: Bytes, members: &[MemberId]) {
         self.digest.membership(&bytes);
+        self.forget_members_but(members);
         let LogId { term, index } = self.log_id;
         let record = MembershipRecord { term, index, bytes: bytes.to_vec() };
         self.batch.put(Space::Meta, MEMBERSHIP_NAME, codec::encode(&record));
@@ -187,6 +188,7 @@ impl Applying {
                 *version = raise.version.max(*version);
                 Ok(Response::StateMachineVersion)
             }
+            Request::Downgrade(downgrade) => self.downgrade(downgrade),
             Request::AuthEnable(_)
             | Request::AuthDisable(_)
             | Request::Authenticate(_)

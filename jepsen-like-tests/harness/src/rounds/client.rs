@@ -32,7 +32,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(3);
 const KEYS: u64 = 12;
 
 /// What the clients of a round share.
-pub(super) struct Load {
+pub(crate) struct Load {
     seed: u64,
     round: u64,
     started: Instant,
@@ -44,7 +44,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn new(seed: u64, round: u64) -> Self {
+    pub(crate) fn new(seed: u64, round: u64) -> Self {
         Self {
             seed,
             round,
@@ -56,24 +56,24 @@ impl Load {
         }
     }
 
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
     }
 
     /// Acknowledged writes so far.
-    pub(super) fn acknowledged(&self) -> u64 {
+    pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Acquire)
     }
 
     /// Begins an epoch: writes sent from now on are counted for it.
-    pub(super) fn next_epoch(&self) -> u64 {
+    pub(crate) fn next_epoch(&self) -> u64 {
         let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
         *self.of_epoch() = (epoch, 0);
         epoch
     }
 
     /// Acknowledged writes that were sent in the epoch.
-    pub(super) fn acknowledged_in(&self, epoch: u64) -> u64 {
+    pub(crate) fn acknowledged_in(&self, epoch: u64) -> u64 {
         let (current, count) = *self.of_epoch();
         if current == epoch { count } else { 0 }
     }
@@ -96,7 +96,7 @@ impl Load {
 }
 
 /// Starts the clients; each ends soon after [`Load::stop`] with its operations.
-pub(super) fn start(
+pub(crate) fn start(
     load: &Arc<Load>,
     urls: &[String],
     clients: usize,

@@ -117,7 +117,7 @@ async fn leader(members: &[Member]) -> Result<usize> {
 }
 
 /// How long until the next write is acknowledged that was sent after now.
-async fn writes_again(load: &Load) -> Result<Duration> {
+pub(crate) async fn writes_again(load: &Load) -> Result<Duration> {
     let started = Instant::now();
     let epoch = load.next_epoch();
     while load.acknowledged_in(epoch) == 0 {

@@ -10,10 +10,10 @@
 //!
 //! Must not know: how a checker decides.
 
-mod client;
+pub(crate) mod client;
 mod fault;
-mod verdict;
-mod watcher;
+pub(crate) mod verdict;
+pub(crate) mod watcher;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 pub use fault::Fault;
+pub(crate) use fault::writes_again;
 
 use crate::process::{self, Kind, Member, POLL, Programs};
 use client::Load;
@@ -34,7 +35,7 @@ const CLIENTS: usize = 9;
 const WRITES_AROUND_FAULT: u64 = 150;
 
 /// How long the cluster may take to accept writes again, and to agree.
-const RECOVERY_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const RECOVERY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the rounds did.
 #[derive(Debug, Default)]
@@ -112,7 +113,7 @@ async fn one_round(
 }
 
 /// Waits until the load has this many acknowledged writes.
-async fn acknowledged(load: &Load, count: u64, when: &str) -> Result<()> {
+pub(crate) async fn acknowledged(load: &Load, count: u64, when: &str) -> Result<()> {
     let deadline = Instant::now() + RECOVERY_DEADLINE;
     while load.acknowledged() < count {
         if Instant::now() > deadline {

@@ -18,7 +18,7 @@ use checkers::linear::{self, Refusal};
 use checkers::{revision, watch};
 
 /// Writes through each member and waits until all are at the last of these revisions; returns it.
-pub(super) async fn agreed_revision(urls: &[String]) -> Result<i64> {
+pub(crate) async fn agreed_revision(urls: &[String]) -> Result<i64> {
     let mut last = 0;
     for url in urls {
         let mut kv = KvClient::new(process::dial(url).await?);
@@ -48,7 +48,7 @@ async fn hashes(urls: &[String], revision: i64) -> Result<Vec<u32>> {
 }
 
 /// Every finding of a round, in words; empty is a pass.
-pub(super) async fn judge(
+pub(crate) async fn judge(
     urls: &[String],
     watchers: Vec<Watcher>,
     first_revision: i64,

@@ -18,21 +18,26 @@ use crate::process::{self, POLL};
 use checkers::history::Change;
 
 /// What one watcher was told since it started.
-pub(super) struct Watcher {
+pub(crate) struct Watcher {
     changes: Arc<Mutex<Vec<Change>>>,
     task: JoinHandle<()>,
 }
 
 impl Watcher {
     /// Watches every key from the revision on.
-    pub(super) fn start(url: String, start_revision: i64) -> Self {
+    pub(crate) fn start(url: String, start_revision: i64) -> Self {
         let changes = Arc::new(Mutex::new(Vec::new()));
         let task = tokio::spawn(follow(url, start_revision, Arc::clone(&changes)));
         Self { changes, task }
     }
 
+    /// Ends without asking for more: its member is gone.
+    pub(crate) fn abandon(self) {
+        self.task.abort();
+    }
+
     /// Waits until the revision was delivered, then ends and gives what was seen.
-    pub(super) async fn finish(self, revision: i64, deadline: Duration) -> Result<Vec<Change>> {
+    pub(crate) async fn finish(self, revision: i64, deadline: Duration) -> Result<Vec<Change>> {
         let until = Instant::now() + deadline;
         while last_revision(&self.changes) < revision {
             if Instant::now() > until {
