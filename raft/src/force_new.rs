@@ -1,8 +1,8 @@
 //! A member of a lost quorum goes on alone, with its data.
 //!
-//! Invariants: nothing of this member's log is dropped: a commit is noted without a sync, so after a
-//! crash an entry that was acknowledged may not look committed; the new entry is durable before the
-//! core starts; the term is one that nobody had.
+//! Invariants: nothing of this member's log is dropped: a commit is noted without a sync, so after
+//! a crash an entry that was acknowledged may not look committed; the new entry is durable before
+//! the core starts; the term is one that nobody had.
 //! Must not know: who asks for it. It is done before the core runs, so nobody else is in reach.
 
 use std::collections::{BTreeMap, BTreeSet};

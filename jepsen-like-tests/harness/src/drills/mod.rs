@@ -6,8 +6,8 @@
 //! history is linearizable. Meanwhile it is measured how long no write was acknowledged: a drill
 //! says how long that may be.
 //!
-//! Invariants: three to five members, all voters between drills; a drill that could not be done is a
-//! failure; a member that was removed must end by itself and say why.
+//! Invariants: three to five members, all voters between drills; a drill that could not be done is
+//! a failure; a member that was removed must end by itself and say why.
 //!
 //! Must not know: how a checker decides.
 
