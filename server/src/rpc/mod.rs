@@ -26,8 +26,3 @@ pub(crate) use lock::LockDoor;
 pub(crate) use maintenance::MaintenanceDoor;
 pub use methods::etcd_page;
 pub(crate) use watch::WatchDoor;
-
-/// The refusal of an RPC that is not there yet.
-pub(crate) fn not_yet<T>(name: &'static str) -> Result<tonic::Response<T>, tonic::Status> {
-    Err(tonic::Status::unimplemented(format!("{name} is not supported yet")))
-}

@@ -149,17 +149,13 @@ pub(crate) async fn cluster(size: usize) -> Vec<Node> {
     cluster_with(size, "").await
 }
 
-<<<<<<< HEAD
 /// Several members with more flags, ready.
 pub(crate) async fn cluster_with(size: usize, flags: &str) -> Vec<Node> {
-=======
-async fn cluster_with(size: usize, flags: &str) -> Vec<Node> {
     cluster_on(&MemoryNetwork::new(), size, flags).await
 }
 
 /// Several members whose leases go by this clock, ready.
 pub(crate) async fn cluster_under(clock: &Arc<SteppedClock>, size: usize) -> Vec<Node> {
->>>>>>> 1a77b5e (members: added, promoted, moved and removed while the cluster serves; corruption named; drills)
     let network = MemoryNetwork::new();
     let mut started = Vec::new();
     for at in 0..size {
