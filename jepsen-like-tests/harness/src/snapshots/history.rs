@@ -1,7 +1,7 @@
 //! The history that goes from file to file: puts, rewrites, transactions, deletions, leases,
 //! compactions, values longer than a page.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::request_op::Request;
 use rand::{Rng as _, SeedableRng as _};
@@ -122,4 +122,28 @@ pub(super) fn users(tools: &Tools, url: &str) -> Result<Vec<String>> {
         &["role", "get", "reader"],
     ];
     asked.iter().map(|words| tools.etcdctl(url, words)).collect()
+}
+
+/// What a guarded server lets whom do, as etcdctl tells it: users, roles, refusals.
+pub(super) fn rights(tools: &Tools, url: &str) -> Result<Vec<String>> {
+    let root = |words: &[&str]| tools.etcdctl_as(url, "root:secret", words);
+    let refused = |user: Option<&str>, words: &[&str]| -> Result<String> {
+        let answer = match user {
+            Some(user) => tools.etcdctl_as(url, user, words),
+            None => tools.etcdctl(url, words),
+        };
+        let error = answer.err().context("it was let in")?.to_string();
+        // The last line is etcdctl's verdict; those before name this run's ports.
+        Ok(error.lines().last().unwrap_or_default().to_owned())
+    };
+    Ok(vec![
+        root(&["user", "list"])?,
+        root(&["role", "list"])?,
+        root(&["role", "get", "reader"])?,
+        tools.etcdctl_as(url, "ann:secret", &["get", "key/", "key0", "--keys-only"])?,
+        refused(Some("ann:secret"), &["get", "txn/1"])?,
+        refused(Some("ann:secret"), &["put", "key/1", "x"])?,
+        refused(Some("ann:wrong"), &["get", "key/1"])?,
+        refused(None, &["get", "key/1"])?,
+    ])
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use self::history::{holds, make, make_users, users};
-use self::tools::{Tools, on};
+use self::tools::{Tools, on, on_guarded};
 use crate::process::{Kind, Member, Programs, cluster, dial};
 
 /// What a run is told.
@@ -51,6 +51,7 @@ pub async fn run(programs: &Programs, folder: &Path, plan: Plan) -> Result<Outco
     let mut outcome = Outcome::default();
     let saved = out(&tools, programs, folder, plan, &mut outcome).await?;
     back(&tools, programs, &saved, &mut outcome).await?;
+    guarded(&tools, programs, &saved, &mut outcome).await?;
     three(&tools, programs, &saved, &mut outcome).await?;
     raised(&tools, programs, &saved, &mut outcome).await?;
     refused(&tools, &saved, &mut outcome)?;
@@ -151,6 +152,36 @@ async fn back(
         outcome.check(&format!("users and roles came through after {what}"), equal(&kept, &known));
         etcd.terminate().await?;
     }
+    Ok(())
+}
+
+/// Authentication switched on: it goes from etcd into Engram and back, switched on.
+async fn guarded(
+    tools: &Tools,
+    programs: &Programs,
+    saved: &Saved,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let root = "root:secret";
+    let data = tools.etcdutl_restore(&saved.file, "guarded", &[])?;
+    let mut etcd = on(programs, Kind::Etcd, &data).await?;
+    let url = etcd.client_url().to_owned();
+    make_users(tools, &url)?;
+    tools.etcdctl(&url, &["auth", "enable"])?;
+    let rights = history::rights(tools, &url)?;
+    let file = tools.save_as(&url, root, "guarded.db")?;
+    etcd.terminate().await?;
+    let into = tools.import(&file, "guarded-engram")?;
+    let mut engram = on_guarded(tools, Kind::Engram, &into, root).await?;
+    let ours = history::rights(tools, engram.client_url())?;
+    outcome.check("Engram guards what etcd guarded", equal(&ours, &rights));
+    let back = tools.save_as(engram.client_url(), root, "guarded-back.db")?;
+    engram.terminate().await?;
+    let data = tools.etcdutl_restore(&back, "guarded-back", &[])?;
+    let mut etcd = on_guarded(tools, Kind::Etcd, &data, root).await?;
+    let theirs = history::rights(tools, etcd.client_url())?;
+    outcome.check("etcd guards what Engram guarded", equal(&theirs, &rights));
+    etcd.terminate().await?;
     Ok(())
 }
 

@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::Hash;
 use crate::process::{Kind, Member, Programs, free_ports};
+
+/// How long a server may take until it answers a user.
+const READY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The programs, and the folder their files go to.
 pub(super) struct Tools {
@@ -35,6 +39,19 @@ impl Tools {
         let endpoint = format!("--endpoints={url}");
         let words = [words, &[endpoint.as_str()]].concat();
         said(&self.programs.peer("etcdctl"), &words)
+    }
+
+    /// As a user, given as name:password.
+    pub(super) fn etcdctl_as(&self, url: &str, user: &str, words: &[&str]) -> Result<String> {
+        let user = format!("--user={user}");
+        self.etcdctl(url, &[words, &[user.as_str()]].concat())
+    }
+
+    /// Saves a snapshot as a user.
+    pub(super) fn save_as(&self, url: &str, user: &str, name: &str) -> Result<String> {
+        let file = self.path(name);
+        self.etcdctl_as(url, user, &["snapshot", "save", &file])?;
+        Ok(file)
     }
 
     fn etcdutl(&self, words: &[&str]) -> Result<String> {
@@ -211,6 +228,24 @@ pub(super) async fn on(programs: &Programs, kind: Kind, data: &str) -> Result<Me
     let mut member = described(programs, kind, data, &founder);
     member.start()?;
     member.ready().await?;
+    Ok(member)
+}
+
+/// As [`on`], where nobody is answered who does not say who it is.
+pub(super) async fn on_guarded(
+    tools: &Tools,
+    kind: Kind,
+    data: &str,
+    user: &str,
+) -> Result<Member> {
+    let founder = founders(1)?.remove(0);
+    let mut member = described(&tools.programs, kind, data, &founder);
+    member.start()?;
+    let deadline = Instant::now() + READY_DEADLINE;
+    while let Err(error) = tools.etcdctl_as(member.client_url(), user, &["get", "ready"]) {
+        ensure!(Instant::now() < deadline, "not ready: {error:#}; its log: {}", member.tail());
+        crate::pause::pause(crate::process::POLL).await;
+    }
     Ok(member)
 }
 
