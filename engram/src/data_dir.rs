@@ -33,6 +33,11 @@ impl DataDir {
         Ok(DataDir { member, _lock: lock })
     }
 
+    /// Whether a member has lived here before.
+    pub(crate) fn is_initialized(&self) -> bool {
+        self.state().exists()
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
         self.member.join("state")
     }

@@ -50,11 +50,18 @@ pub(crate) fn print_version() -> ExitCode {
     say(&format!("engram {ENGRAM_VERSION} (etcd API {ETCD_VERSION})\n"))
 }
 
-/// Compat: drivers of etcd binaries parse the first line.
+/// Compat: the shape of etcd's four lines; drivers of etcd binaries parse the first one.
 pub(crate) fn print_etcd_version() -> ExitCode {
-    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
-    let versions = format!("etcd Version: {ETCD_VERSION}\nEngram Version: {ENGRAM_VERSION}");
-    say(&format!("{versions}\nOS/Arch: {system}/{machine}\n"))
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    say(&format!(
+        "etcd Version: {ETCD_VERSION}\nGit SHA: none (Engram {ENGRAM_VERSION})\n\
+         Go Version: none (Rust)\nGo OS/Arch: {}/{machine}\n",
+        std::env::consts::OS
+    ))
 }
 
 /// Refuses a command that does not exist.

@@ -8,12 +8,15 @@ mod component_flags;
 mod controllers_command;
 mod data_dir;
 mod dev;
+mod file_limit;
 mod help;
+mod log_file;
 mod logging;
 mod manual;
 mod peers;
 mod server_command;
 mod signals;
+mod start_lines;
 mod wiring;
 
 use std::ffi::OsString;

@@ -1,11 +1,17 @@
 //! The listener for peers, on the runtime of consensus.
 
 use std::io;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use server::tls::Side;
 use server::{Member, Reserved};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// Connections of peers at a time: a member has a handful, and whoever else dials this port must
+/// not use up what clients need.
+const PEER_CONNECTIONS_MAX: usize = 512;
 
 /// The listener for peers, until it is stopped or dropped.
 pub(crate) struct Peers {
@@ -15,14 +21,23 @@ pub(crate) struct Peers {
 
 impl Peers {
     /// Begins to answer peers. Consensus has checked with them before that nobody else is us.
-    pub(crate) fn serve(member: &Member, ports: Vec<Reserved>) -> Result<Self> {
+    pub(crate) fn serve(
+        member: &Member,
+        ports: Vec<Reserved>,
+        tls: Option<&Arc<Side>>,
+    ) -> Result<Self> {
         let runtime = member.consensus().runtime();
         let _on_it = runtime.enter();
-        let listeners = ports.into_iter().map(Reserved::listen).collect::<Result<_, _>>();
-        let listeners = listeners.context("cannot listen for peers")?;
+        let listeners = ports.into_iter().map(|port| port.listen_with(tls, PEER_CONNECTIONS_MAX));
+        let listeners =
+            listeners.collect::<Result<Vec<_>, _>>().context("cannot listen for peers")?;
+        for url in &member.config().listen_peer_urls {
+            tracing::info!(address = url.authority(), "serving peer traffic");
+        }
+        let incoming = server::incoming_peers(listeners, raft_transport::prepare);
         let (stop, stopped) = oneshot::channel();
         let handler = member.peer_handler();
-        let serving = raft_transport::serve(listeners, handler, async {
+        let serving = raft_transport::serve(incoming, handler, async {
             // A dropped sender stops it as well.
             drop(stopped.await);
         });

@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use server::clock::SystemClock;
-use server::config::{Endpoint, ServerConfig};
-use server::{Member, MemberParts, Reserved};
+use server::config::{Endpoint, ServerConfig, SocketOptions};
+use server::tls::{Side, Tls};
+use server::{Listener, Member, MemberParts, Reserved};
 use store::StorageError;
 use store::engine::{Engine, Engines as _};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::data_dir::DataDir;
 use crate::peers::Peers;
 use crate::signals::EndSignals;
+use crate::{file_limit, start_lines};
 
 /// What runs beside a member, from when its clients are served until before it stops.
 #[async_trait::async_trait]
@@ -78,13 +79,19 @@ impl Life {
         let began = Instant::now();
         let mut signals = EndSignals::new().context("cannot listen for signals")?;
         let data_dir = DataDir::open(&config.data_dir)?;
-        let mut ports = Ports::reserve(&config)?;
-        let member = start(&config, &data_dir).await?;
-        let peers = Peers::serve(&member, std::mem::take(&mut ports.peers))?;
+        let tls = load_tls(&config)?;
+        let mut ports = Ports::reserve(&config, tls)?;
+        start_lines::starting(&config, &data_dir);
+        let member = start(&config, &data_dir, &ports.tls).await?;
+        let peer_ports = std::mem::take(&mut ports.peers);
+        let peers = Peers::serve(&member, peer_ports, ports.tls.peers.as_ref())?;
         let mut doors = JoinSet::new();
         let ended = self.serve(&member, ports, &mut doors, &mut signals, began).await;
         match &ended {
-            Ok(reason) => tracing::info!(reason, "stopping"),
+            Ok(reason) => {
+                tracing::info!(signal = reason, "received signal; shutting down");
+                start_lines::closing(member.config());
+            }
             Err(error) => tracing::error!(error = format!("{error:#}"), "stopping"),
         }
         let stop = async {
@@ -99,7 +106,7 @@ impl Life {
         }
         while doors.join_next().await.is_some() {}
         peers.stop().await;
-        tracing::info!("stopped");
+        start_lines::closed(member.config());
         ended.map(drop)
     }
 
@@ -112,6 +119,9 @@ impl Life {
         signals: &mut EndSignals,
         began: Instant,
     ) -> Result<&'static str> {
+        let limit = file_limit::connections_max();
+        let clients_tls = ports.tls.clients.clone();
+        let listen = |ports, whom| listen(ports, whom, clients_tls.as_ref(), limit);
         let metrics = listen(ports.metrics, "metrics")?;
         doors.spawn(server::serve_metrics(Arc::clone(member), metrics));
         tokio::select! {
@@ -122,7 +132,12 @@ impl Life {
             },
         }
         let clients = listen(ports.clients, "clients")?;
+        let http = listen(ports.http, "clients")?;
         doors.spawn(server::serve_clients(Arc::clone(member), clients));
+        if !http.is_empty() {
+            doors.spawn(server::serve_client_http(Arc::clone(member), http));
+        }
+        start_lines::serving(member);
         let took = began.elapsed();
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let address = joined(&member.config().listen_client_urls);
@@ -138,14 +153,34 @@ impl Life {
     }
 }
 
-async fn start(config: &ServerConfig, data_dir: &DataDir) -> Result<Arc<Member>> {
+fn load_tls(config: &ServerConfig) -> Result<Tls> {
+    let clients: Vec<Endpoint> =
+        [&config.listen_client_urls, &config.listen_client_http_urls, &config.listen_metrics_urls]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+    let tls = Tls::load(&config.tls, &config.data_dir, &clients, &config.listen_peer_urls)
+        .context("cannot set up TLS")?;
+    if let Some(side) = &tls.peers {
+        tracing::info!("tls-info" = side.shown(), "starting with peer TLS");
+    }
+    if let Some(side) = &tls.clients {
+        tracing::info!("tls-info" = side.shown(), "starting with client TLS");
+    }
+    Ok(tls)
+}
+
+async fn start(config: &ServerConfig, data_dir: &DataDir, tls: &Tls) -> Result<Arc<Member>> {
     let options = store_rocks::RocksOptions::default();
     let log_dir = config.wal_dir.clone().unwrap_or_else(|| data_dir.log());
     let parts = MemberParts {
         engines: Arc::new(store_rocks::RocksEngines::new(data_dir.state(), options)),
         log_files: log_files(log_dir)?,
         snapshot_dir: data_dir.fresh_snapshots()?,
-        transport: Arc::new(raft_transport::TonicTransport::new()),
+        transport: Arc::new(raft_transport::TonicTransport::with_tls(
+            tls.peers.clone().map(|side| Arc::new(move || side.dialling()) as Arc<_>),
+        )),
         runtime: raft::RuntimeChoice::Dedicated,
         clock: SystemClock::shared(),
         seed: rand::random(),
@@ -160,33 +195,43 @@ fn log_files(directory: PathBuf) -> Result<Arc<dyn raft::log::LogFiles>> {
     Ok(Arc::new(files.with_context(|| format!("cannot open the log directory {shown}"))?))
 }
 
-/// The ports of a member, taken before anything else is touched.
+/// The ports of a member, taken before anything else is touched, and their TLS.
 struct Ports {
     clients: Vec<Reserved>,
+    http: Vec<Reserved>,
     peers: Vec<Reserved>,
     metrics: Vec<Reserved>,
+    tls: Tls,
 }
 
 impl Ports {
-    fn reserve(config: &ServerConfig) -> Result<Self> {
+    fn reserve(config: &ServerConfig, tls: Tls) -> Result<Self> {
+        let options = config.sockets;
         Ok(Ports {
-            clients: reserve(&config.listen_client_urls, "listen-client-urls")?,
-            peers: reserve(&config.listen_peer_urls, "listen-peer-urls")?,
-            metrics: reserve(&config.listen_metrics_urls, "listen-metrics-urls")?,
+            peers: reserve(&config.listen_peer_urls, "listen-peer-urls", options)?,
+            clients: reserve(&config.listen_client_urls, "listen-client-urls", options)?,
+            http: reserve(&config.listen_client_http_urls, "listen-client-http-urls", options)?,
+            metrics: reserve(&config.listen_metrics_urls, "listen-metrics-urls", options)?,
+            tls,
         })
     }
 }
 
-fn reserve(urls: &[Endpoint], flag: &str) -> Result<Vec<Reserved>> {
-    let reserved = urls.iter().map(|url| {
-        server::reserve(url).with_context(|| format!("cannot listen on {url} (--{flag})"))
-    });
-    reserved.collect()
+fn reserve(urls: &[Endpoint], flag: &str, options: SocketOptions) -> Result<Vec<Reserved>> {
+    let reserved = server::reserve_all(urls, options);
+    reserved.map_err(|(url, error)| {
+        anyhow::Error::new(error).context(format!("cannot listen on {url} (--{flag})"))
+    })
 }
 
-fn listen(ports: Vec<Reserved>, whom: &str) -> Result<Vec<TcpListener>> {
-    let listeners = ports.into_iter().map(Reserved::listen).collect::<Result<_, _>>();
-    listeners.with_context(|| format!("cannot listen for {whom}"))
+fn listen(
+    ports: Vec<Reserved>,
+    whom: &str,
+    tls: Option<&Arc<Side>>,
+    connections_max: usize,
+) -> Result<Vec<Listener>> {
+    let listeners = ports.into_iter().map(|port| port.listen_with(tls, connections_max));
+    listeners.collect::<Result<_, _>>().with_context(|| format!("cannot listen for {whom}"))
 }
 
 fn joined(urls: &[Endpoint]) -> String {

@@ -166,6 +166,9 @@ impl Applier {
         if self.compacting {
             let progress = self.store.compact_step(limits::COMPACT_ROWS_MAX)?;
             self.compacting = matches!(progress, CompactProgress::Working { .. });
+            if let CompactProgress::Finished { revision, .. } = progress {
+                tracing::info!("compact-revision" = revision.0, "finished scheduled compaction");
+            }
         }
         Ok(self.compacting)
     }

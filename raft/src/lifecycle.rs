@@ -41,13 +41,25 @@ impl Consensus {
         if target == self.ids().1 {
             return Ok(());
         }
-        tracing::info!(to = %target, "handing the leadership over");
+        let own = self.ids().1;
+        tracing::info!(
+            "current-leader-member-id" = %own,
+            "transferee-member-id" = %target,
+            "leadership transfer starting"
+        );
         let handed = self.core.raft.trigger().transfer_leader(target.0).await;
         handed.map_err(|_| TransferError::Stopped)?;
         let mut changes = self.leadership_changes();
         let moved = changes.wait_for(|now| now.leader == Some(target));
         match tokio::time::timeout(deadline, moved).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(_)) => {
+                tracing::info!(
+                    "old-leader-member-id" = %own,
+                    "new-leader-member-id" = %target,
+                    "leadership transfer finished"
+                );
+                Ok(())
+            }
             Ok(Err(_)) => Err(TransferError::Stopped),
             Err(_) => Err(TransferError::TimedOut),
         }
@@ -78,7 +90,11 @@ impl Consensus {
         if self.core.stopping.swap(true, Ordering::AcqRel) {
             return;
         }
-        if self.leadership().is_leader && !self.is_alone() {
+        if self.is_alone() {
+            tracing::info!("skipped leadership transfer for single voting member cluster");
+        } else if !self.leadership().is_leader {
+            tracing::info!("skipped leadership transfer; local server is not leader");
+        } else {
             let handed = self.transfer_within(None, limits::TRANSFER_ON_SHUTDOWN).await;
             if let Err(error) = handed {
                 tracing::warn!(%error, "stopping without handing the leadership over");

@@ -172,6 +172,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
             );
             return Err(io::Error::other(text));
         }
+        let index = meta.last_log_id.as_ref().map_or(0, |log_id| log_id.index);
+        tracing::info!("incoming-leader-snapshot-index" = index, "applied snapshot");
         Ok(())
     }
 

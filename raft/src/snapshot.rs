@@ -47,7 +47,10 @@ pub(crate) async fn chunks(
         membership: Some(convert::snapshot_membership(&meta)),
         files: checkpoint.files().iter().map(announced).collect(),
     };
-    let total_bytes = checkpoint.files().iter().map(|file| file.bytes).sum();
+    let total_bytes: u64 = checkpoint.files().iter().map(|file| file.bytes).sum();
+    let index = meta.last_log_id.as_ref().map_or(0, |log_id| log_id.index);
+    tracing::info!("snapshot-index" = index, "saved snapshot to disk");
+    tracing::info!("snapshot-index" = index, bytes = total_bytes, "sending database snapshot");
     let data = stream::unfold(Some(Position::default()), move |position| {
         next_piece(Arc::clone(&checkpoint), position, blocking)
     });

@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod config;
 pub mod limits;
+pub mod tls;
 pub mod version;
 
 mod auth;
@@ -29,7 +30,10 @@ mod snapshot;
 mod tasks;
 
 pub use auth::{AuthTokenError, AuthTokenOptions};
-pub use doors::{ClientService, Reserved, client_service, reserve, serve_clients, serve_metrics};
+pub use doors::{
+    ClientService, Connection, ConnectionInfo, Listener, PeerCertificate, Reserved, client_service,
+    incoming_peers, reserve, reserve_all, serve_client_http, serve_clients, serve_metrics,
+};
 pub use errors::ServeError;
 pub use member::{Ids, Member, MemberParts};
 pub use rpc::etcd_page;

@@ -6,6 +6,10 @@ use std::time::Duration;
 pub const ELECTION_TIMEOUT_MS_MAX: u64 = 50_000;
 /// Quota when none is given. *Source*: etcd: 2 GiB.
 pub const QUOTA_BYTES_DEFAULT: u64 = 2 * 1024 * 1024 * 1024;
+/// A larger quota is warned about. *Source*: etcd: 8 GiB.
+pub const QUOTA_BYTES_ADVISED_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// A larger `--max-request-bytes` is warned about. *Source*: etcd: 10 MiB.
+pub const REQUEST_BYTES_ADVISED_MAX: u64 = 10 * 1024 * 1024;
 /// Largest value that `--max-request-bytes` may have here. etcd only warns above 10 MiB.
 pub const REQUEST_BYTES_CEILING: u64 = 64 * 1024 * 1024;
 /// A message may be this much larger on the wire than `--max-request-bytes`. *Source*: etcd.
@@ -51,6 +55,14 @@ pub const GATEWAY_VALUE_PER_REQUEST_BYTE: usize = 4;
 /// Passwords that are hashed or compared at a time; further ones wait. Each takes a core for some
 /// tens of milliseconds.
 pub const HASHES_MAX: usize = 4;
+/// A TLS handshake, and the first byte of any connection, must have come within this time.
+/// *Source*: etcd: 10 s for handshakes; in the clear it waits for ever.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// After that, a whole HTTP/2 preface or as much of a request must come within this time.
+pub const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// The headers of an HTTP/1 request must come within this time, also those of the next one.
+/// *Source*: etcd waits 5 min.
+pub const HTTP1_HEADERS_WITHIN: Duration = Duration::from_secs(60);
 /// Largest header list accepted.
 pub const HTTP2_HEADER_BYTES_MAX: u32 = 16 * 1024;
 

@@ -115,6 +115,8 @@ fn suites(root: &Path) -> Vec<Stage> {
         Stage::program("ctl beside etcdctl", &harness, &["ctl"]),
         // Some 15 s: four servers, and two requests for each of a thousand.
         Stage::program("gateway", &harness, &["gateway"]),
+        // Some 12 s: the deadlines of the server.
+        Stage::program("silent connections", &harness, &["silent", "--connections", "2000"]),
         Stage::program("bench, short", &harness, &["bench", "--seconds", "0.4", "--keys", "20000"]),
         Stage::program("crash rounds", &harness, &["rounds", "--rounds", ROUNDS]),
         // Eight drills; some thirty seconds.

@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 use proto::etcdserverpb as pb;
 use rustix::process::Signal;
 use services::etcdserverpb::maintenance_client::MaintenanceClient;
+use tonic::transport::Channel;
 
 use crate::support::{PATIENCE, Process, free_ports};
 
 /// A stopped leader is gone within this.
 const END_WITHIN: Duration = Duration::from_millis(1500);
+
+/// A leader that hands over has a successor within this.
+const FOLLOWED_WITHIN: Duration = Duration::from_millis(500);
 
 pub(crate) async fn quorum(folder: &Path, size: usize) -> Vec<Process> {
     let ports: Vec<u16> = (0..size).map(|_| free_ports()).collect();
@@ -56,6 +60,37 @@ async fn a_leader_of_three_hands_over_and_ends_in_time() {
     members[0].put("a", "2").await;
     assert!(began.elapsed() < END_WITHIN, "no leader for {:?}", began.elapsed());
     assert_eq!(members[1].get("a").await.as_deref(), Some("2"));
+}
+
+/// What a member says of leader and term, over a connection that is there already.
+async fn status(client: &mut MaintenanceClient<Channel>) -> (u64, u64) {
+    let status = client.status(pb::StatusRequest {}).await.expect("told").into_inner();
+    (status.leader, status.raft_term)
+}
+
+#[tokio::test]
+async fn a_stopped_leader_is_followed_within_half_a_second_at_the_next_term() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut members = quorum(folder.path(), 3).await;
+    let mut old = members.remove(leader(&members).await);
+    let mut other = MaintenanceClient::new(members[0].channel().await);
+    let (before, term) = status(&mut other).await;
+    let began = Instant::now();
+    old.signal(Signal::TERM);
+    let mut pause = tokio::time::interval(Duration::from_millis(5));
+    let (took, next_term) = loop {
+        let (now, term) = status(&mut other).await;
+        if now != before && now != 0 {
+            break (began.elapsed(), term);
+        }
+        assert!(began.elapsed() < PATIENCE, "nobody follows");
+        pause.tick().await;
+    };
+    assert!(took < FOLLOWED_WITHIN, "the next leader took {took:?}");
+    assert_eq!(next_term, term + 1);
+    let ended = tokio::time::timeout(PATIENCE, old.child.wait()).await;
+    let status = ended.expect("it ends").expect("it can be waited for");
+    assert!(status.success(), "{status}");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod opponents;
 pub mod process;
 pub mod rounds;
+pub mod silent;
 pub mod snapshots;
 
 pub(crate) use programs::pause;

@@ -9,7 +9,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use engram_harness::process::{self, Kind, Member, Programs};
 use engram_harness::{
-    auth, bad_input, ctl, diff, drills, etcdctl, gateway, metrics, opponents, rounds, snapshots,
+    auth, bad_input, ctl, diff, drills, etcdctl, gateway, metrics, opponents, rounds, silent,
+    snapshots,
 };
 use programs::finish;
 
@@ -96,6 +97,12 @@ enum Suite {
         #[arg(long, default_value_t = 8)]
         drills: u64,
     },
+    /// Open connections that say nothing, over TCP and over TLS.
+    Silent {
+        /// How many of each.
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+    },
     /// Measure beside the real etcd.
     Bench {
         /// Length of each window in seconds.
@@ -156,6 +163,15 @@ async fn run(suite: Suite) -> Result<()> {
             finish("metrics", outcome.passed, failed, "engram-harness metrics")
         }
         Suite::Etcdctl { only } => transcribe(&programs, only.as_deref()).await,
+        Suite::Silent { connections } => {
+            let folder = tempfile::tempdir()?;
+            let outcome = silent::run(&programs, folder.path(), connections).await?;
+            for finding in &outcome.findings {
+                println!("  {finding}");
+            }
+            let again = format!("engram-harness silent --connections {connections}");
+            finish("silent", outcome.passed, outcome.findings.len() as u64, &again)
+        }
         Suite::Rounds { seed, rounds } => break_cluster(&programs, seed, rounds).await,
         Suite::Drills { seed, drills } => drill_members(&programs, seed, drills).await,
         Suite::Bench { seconds, keys, put_ratio_min, page_ratio_min } => {

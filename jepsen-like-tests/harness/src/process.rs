@@ -62,6 +62,17 @@ impl Member {
         self.process.as_ref().map(Process::pid)
     }
 
+    /// Adds a flag after the others; it holds from the next start.
+    pub fn add_argument(&mut self, argument: String) {
+        self.arguments.push(argument);
+    }
+
+    /// Resident memory in bytes; 0 when it does not run.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        self.process.as_ref().map_or(0, Process::resident_bytes)
+    }
+
     /// Where its output goes.
     #[must_use]
     pub fn log(&self) -> &Path {

@@ -17,7 +17,7 @@ use raft::{Answer, Answers, Lane, PeerAddress, PeerHandler, Transport};
 use services::peer::peer_client::PeerClient;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::connect;
+use crate::connect::{self, Address, PeerTls};
 use crate::limits;
 use crate::status::from_status;
 
@@ -25,14 +25,21 @@ use crate::status::from_status;
 #[derive(Default)]
 pub struct TonicTransport {
     peers: Mutex<HashMap<Key, Arc<Peer>>>,
+    tls: Option<PeerTls>,
 }
 
 type Key = (u64, Vec<String>, Lane);
 
 impl TonicTransport {
-    /// A transport without connections.
+    /// A transport without connections, for peers in the clear.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A transport without connections; `tls` is asked for each connection to an `https` or `unixs`
+    /// URL.
+    pub fn with_tls(tls: Option<PeerTls>) -> Self {
+        Self { tls, ..Self::default() }
     }
 }
 
@@ -41,7 +48,9 @@ impl Transport for TonicTransport {
     fn peer(&self, address: &PeerAddress, lane: Lane) -> Arc<dyn PeerHandler> {
         let key = (address.member_id.0, address.peer_urls.clone(), lane);
         let mut peers = self.peers.lock();
-        let peer = peers.entry(key).or_insert_with(|| Arc::new(Peer::new(&address.peer_urls)));
+        let peer = peers
+            .entry(key)
+            .or_insert_with(|| Arc::new(Peer::new(&address.peer_urls, self.tls.as_ref())));
         Arc::clone(peer) as Arc<dyn PeerHandler>
     }
 }
@@ -52,8 +61,8 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(peer_urls: &[String]) -> Self {
-        let addresses: Arc<[String]> =
+    fn new(peer_urls: &[String], tls: Option<&PeerTls>) -> Self {
+        let addresses: Arc<[Address]> =
             peer_urls.iter().filter_map(|url| connect::address_of(url)).collect();
         // The authority of a request; the connector decides where it goes.
         let endpoint = Endpoint::from_static("http://peer")
@@ -66,7 +75,9 @@ impl Peer {
             // Heartbeats given up under load have late answers; by default the thousandth of them
             // would end the connection and every call on it.
             .http2_max_local_error_reset_streams(None);
-        let connector = tower::service_fn(move |_: http::Uri| connect::connect(addresses.clone()));
+        let tls = tls.cloned();
+        let connector =
+            tower::service_fn(move |_: http::Uri| connect::connect(addresses.clone(), tls.clone()));
         let client = PeerClient::new(endpoint.connect_with_connector_lazy(connector))
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
             .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);

@@ -14,4 +14,5 @@ mod server;
 mod status;
 
 pub use client::TonicTransport;
-pub use server::{PeerService, serve};
+pub use connect::{PeerTls, prepare};
+pub use server::{PeerService, serve, tcp_incoming};

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// A connection attempt to one address ends after this time.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// A TLS handshake over it ends after this time.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// A silent connection is asked for a sign of life at this interval.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -7,12 +7,14 @@ use std::io;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use proto::peer;
 use raft::PeerHandler;
 use services::peer::peer_server::{Peer, PeerServer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::transport::Server;
+use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::connect;
@@ -33,18 +35,20 @@ impl PeerService {
     }
 }
 
-/// Answers peers on `listeners` until `stop` resolves, then drops all their connections.
+/// Answers peers on the connections of `incoming` until `stop` resolves, then drops all their connections.
 ///
 /// To be run on the member's consensus runtime (`Consensus::runtime`), so that no client's request
 /// delays a heartbeat.
 ///
 /// *Errors*: the server could not go on.
-pub async fn serve(
-    listeners: Vec<TcpListener>,
+pub async fn serve<C>(
+    incoming: impl Stream<Item = io::Result<C>>,
     handler: Arc<dyn PeerHandler>,
     stop: impl Future<Output = ()> + Send,
-) -> io::Result<()> {
-    let incoming = stream::select_all(listeners.into_iter().map(accepted));
+) -> io::Result<()>
+where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let server = Server::builder()
         .http2_keepalive_interval(Some(limits::PING_INTERVAL))
         .http2_keepalive_timeout(Some(limits::PING_TIMEOUT))
@@ -58,6 +62,11 @@ pub async fn serve(
         () = stop => Ok(()),
         served = server => served.map_err(io::Error::other),
     }
+}
+
+/// The connections of plain TCP listeners.
+pub fn tcp_incoming(listeners: Vec<TcpListener>) -> impl Stream<Item = io::Result<TcpStream>> {
+    stream::select_all(listeners.into_iter().map(accepted))
 }
 
 fn accepted(listener: TcpListener) -> BoxStream<'static, io::Result<TcpStream>> {

@@ -72,7 +72,8 @@ async fn start(
     let listener = listener.into_std().expect("a std listener");
     consensus.runtime().spawn(async move {
         let listener = TcpListener::from_std(listener).expect("a tokio listener");
-        raft_transport::serve(vec![listener], handler, std::future::pending()).await
+        let incoming = raft_transport::tcp_incoming(vec![listener]);
+        raft_transport::serve(incoming, handler, std::future::pending()).await
     });
     (consensus, reader)
 }

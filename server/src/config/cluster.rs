@@ -27,7 +27,7 @@ impl InitialCluster {
         for part in given.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, url) = part.split_once('=').unwrap_or((part, ""));
             if url.is_empty() {
-                return Err(ConfigError::new(format!(
+                return Err(ConfigError::unusable(format!(
                     "invalid value {given:?} for flag -initial-cluster: \
                      empty URL given for {name:?}"
                 )));
@@ -35,7 +35,9 @@ impl InitialCluster {
             by_name.entry(name.to_owned()).or_default().push(Endpoint::read(url)?);
         }
         if by_name.is_empty() {
-            return Err(ConfigError::new("initial cluster unset and no discovery endpoints found"));
+            return Err(ConfigError::unusable(
+                "initial cluster unset and no discovery endpoints found",
+            ));
         }
         let members = by_name
             .into_iter()
@@ -50,7 +52,7 @@ impl InitialCluster {
     /// etcd's bootstrap checks: own name present, own URLs equal, no URL twice.
     pub fn check(&self, name: &str, advertised: &[Endpoint]) -> Result<(), ConfigError> {
         let own = self.members.iter().find(|member| member.name == name).ok_or_else(|| {
-            ConfigError::new(format!(
+            ConfigError::unusable(format!(
                 "couldn't find local name {name:?} in the initial cluster configuration"
             ))
         })?;
@@ -58,7 +60,7 @@ impl InitialCluster {
         let mut seen = BTreeSet::new();
         let twice = self.members.iter().flat_map(|m| &m.peer_urls).any(|u| !seen.insert(&u.text));
         if twice {
-            return Err(ConfigError::new(format!("initial cluster {self} has duplicate url")));
+            return Err(ConfigError::unusable(format!("initial cluster {self} has duplicate url")));
         }
         Ok(())
     }
@@ -83,7 +85,7 @@ fn check_own_urls(own: &ClusterMember, advertised: &[Endpoint]) -> Result<(), Co
     let missing: Vec<_> = own.peer_urls.iter().filter(|url| !advertised.contains(url)).collect();
     if !missing.is_empty() {
         let advertised: Vec<_> = advertised.iter().map(|url| url.text.as_str()).collect();
-        return Err(ConfigError::new(format!(
+        return Err(ConfigError::unusable(format!(
             "--initial-cluster has {} but missing from --initial-advertise-peer-urls={}",
             list(&missing),
             advertised.join(",")
@@ -94,7 +96,7 @@ fn check_own_urls(own: &ClusterMember, advertised: &[Endpoint]) -> Result<(), Co
         return Ok(());
     }
     let texts: Vec<_> = missing.iter().map(|url| url.text.as_str()).collect();
-    Err(ConfigError::new(format!(
+    Err(ConfigError::unusable(format!(
         "--initial-advertise-peer-urls has {} but missing from --initial-cluster={}",
         texts.join(","),
         list(&advertised.iter().collect::<Vec<_>>())

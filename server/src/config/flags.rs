@@ -18,6 +18,10 @@ pub enum Kind {
     Duration,
     /// A comma separated list of URLs.
     Urls,
+    /// `name=bool,…`: feature gates.
+    Gates,
+    /// Any text or none; the flag alone is enough.
+    Anything,
 }
 
 /// What Engram does with a flag.
@@ -69,15 +73,22 @@ const fn refused(name: &'static str, kind: Kind, default: &'static str, why: &'s
     Flag { name, kind, default, treatment: Treatment::Refused(why) }
 }
 
-use Kind::{Bool, Duration, Signed, Text, Unsigned, Urls};
+/// Compat: etcd takes these as switches, with any value.
+const fn long_gone(name: &'static str) -> Flag {
+    Flag { name, kind: Kind::Anything, default: "", treatment: Treatment::Ignored(LONG_GONE) }
+}
+
+use Kind::{Bool, Duration, Gates, Signed, Text, Unsigned, Urls};
 
 const NO_DISCOVERY: &str = "discovery is not supported; give --initial-cluster";
-const NO_TLS: &str = "TLS is not supported yet";
 const NO_BBOLT: &str = "there is no bbolt file";
 const PEERS_WATCHED: &str = "peer connections are watched by HTTP/2 pings and TCP_USER_TIMEOUT";
-const NO_TRACING: &str = "distributed tracing is not there yet";
+const NO_TRACING: &str = "there is no OpenTelemetry exporter";
+const LOG_ROTATION: &str = "{\"maxsize\": 100, \"maxage\": 0, \"maxbackups\": 0, \
+    \"localtime\": false, \"compress\": false}";
 const DIGESTS: &str = "members compare their state digest all the time";
 const OWN_STEPS: &str = "compaction works in bounded steps of its own";
+const LONG_GONE: &str = "an old flag that etcd ignores as well";
 
 /// Every flag of etcd 3.7.
 #[rustfmt::skip]
@@ -116,13 +127,16 @@ pub const FLAGS: &[Flag] = &[
         "How often an idle connection is pinged; 0 disables."),
     works("grpc-keepalive-timeout", Duration, "20s",
         "How long an answer to that ping may take; 0 disables."),
-    refused("socket-reuse-port", Bool, "false", "not supported yet"),
-    ignored("socket-reuse-address", Bool, "false", "always on"),
+    works("socket-reuse-port", Bool, "false",
+        "Set SO_REUSEPORT: the port may be bound by more than one process."),
+    works("socket-reuse-address", Bool, "false",
+        "Set SO_REUSEADDR on listeners; here it is always set."),
     works("enable-grpc-gateway", Bool, "true", "The JSON gateway under `/v3/`."),
     ignored("raft-read-timeout", Duration, "5s", PEERS_WATCHED),
     ignored("raft-write-timeout", Duration, "5s", PEERS_WATCHED),
-    ignored("feature-gates", Text, "",
-        "lease checkpoints are always on; the other gates have no counterpart"),
+    works("feature-gates", Gates, "",
+        "`Name=true,…`; the names of etcd 3.7. What the lease, hash and corruption gates switch on is \
+         always on, the others have no counterpart."),
     works("initial-advertise-peer-urls", Urls, "http://localhost:2380",
         "This member's peer URLs as others dial them."),
     works("initial-cluster", Text, "", "Founding members, `name=url,name=url`."),
@@ -155,31 +169,48 @@ pub const FLAGS: &[Flag] = &[
     works("auto-compaction-retention", Text, "0", "How much history is kept; 0 keeps all."),
     works("auto-compaction-mode", Text, "periodic",
         "`periodic` (a duration) or `revision` (a count)."),
-    ignored("v2-deprecation", Text, "write-only", "there is no v2 store"),
-    refused("cert-file", Text, "", NO_TLS),
-    refused("key-file", Text, "", NO_TLS),
-    refused("client-cert-auth", Bool, "false", NO_TLS),
-    refused("client-cert-file", Text, "", NO_TLS),
-    refused("client-key-file", Text, "", NO_TLS),
-    refused("client-crl-file", Text, "", NO_TLS),
-    refused("client-cert-allowed-hostname", Text, "", NO_TLS),
-    refused("trusted-ca-file", Text, "", NO_TLS),
-    refused("auto-tls", Bool, "false", NO_TLS),
-    refused("peer-cert-file", Text, "", NO_TLS),
-    refused("peer-key-file", Text, "", NO_TLS),
-    refused("peer-client-cert-auth", Bool, "false", NO_TLS),
-    refused("peer-client-cert-file", Text, "", NO_TLS),
-    refused("peer-client-key-file", Text, "", NO_TLS),
-    refused("peer-trusted-ca-file", Text, "", NO_TLS),
-    refused("peer-cert-allowed-cn", Text, "", NO_TLS),
-    refused("peer-cert-allowed-hostname", Text, "", NO_TLS),
-    refused("peer-auto-tls", Bool, "false", NO_TLS),
-    refused("self-signed-cert-validity", Unsigned, "1", NO_TLS),
-    refused("peer-crl-file", Text, "", NO_TLS),
-    refused("cipher-suites", Text, "", NO_TLS),
-    refused("tls-min-version", Text, "TLS1.2", NO_TLS),
-    refused("tls-max-version", Text, "", NO_TLS),
-    refused("peer-skip-client-san-verification", Bool, "false", NO_TLS),
+    ignored("v2-deprecation", Text, "write-only", "there is no v2 store; etcd enforces its default"),
+    works("cert-file", Text, "", "Certificate for clients with its chain, PEM; read again when it changes."),
+    works("key-file", Text, "", "Its key, PEM."),
+    works("client-cert-auth", Bool, "false",
+        "Clients must show a certificate of --trusted-ca-file (or of the system's CAs)."),
+    works("client-cert-file", Text, "",
+        "Checked as etcd checks it; used by nothing: this member does not dial clients."),
+    works("client-key-file", Text, "", "Its key."),
+    works("client-crl-file", Text, "",
+        "Revoked client certificates, DER (as etcd) or PEM; read again when it changes."),
+    works("client-cert-allowed-hostname", Text, "",
+        "Only clients whose certificate is valid for one of these names are let in."),
+    works("trusted-ca-file", Text, "",
+        "CAs of clients, PEM; clients must then show a certificate."),
+    works("auto-tls", Bool, "false",
+        "Make a certificate for clients, in `<data-dir>/fixtures/client`, when no file is given."),
+    works("peer-cert-file", Text, "", "Certificate for peers with its chain, PEM; read again when it changes."),
+    works("peer-key-file", Text, "", "Its key, PEM."),
+    works("peer-client-cert-auth", Bool, "false",
+        "Peers must show a certificate of --peer-trusted-ca-file."),
+    works("peer-client-cert-file", Text, "",
+        "Certificate shown when dialling peers; --peer-cert-file when not given."),
+    works("peer-client-key-file", Text, "", "Its key."),
+    works("peer-trusted-ca-file", Text, "",
+        "CAs of peers, PEM; the system's when not given. Dialling peers must then show a certificate."),
+    works("peer-cert-allowed-cn", Text, "",
+        "Only peers whose certificate has one of these common names are let in or dialled."),
+    works("peer-cert-allowed-hostname", Text, "",
+        "Only peers whose certificate is valid for one of these names are let in or dialled."),
+    works("peer-auto-tls", Bool, "false",
+        "Make a certificate for peers, in `<data-dir>/fixtures/peer`; peers are then not verified, as in etcd."),
+    works("self-signed-cert-validity", Unsigned, "1",
+        "Years that a certificate of --auto-tls and --peer-auto-tls is valid."),
+    works("peer-crl-file", Text, "",
+        "Revoked peer certificates, DER (as etcd) or PEM; read again when it changes."),
+    works("cipher-suites", Text, "",
+        "Suites of TLS 1.2 by name: ECDHE with AES-GCM or ChaCha20 (also the default); others are refused. \
+         Those of 1.3 are always on, as in etcd."),
+    works("tls-min-version", Text, "TLS1.2", "`TLS1.2` or `TLS1.3`."),
+    works("tls-max-version", Text, "", "`TLS1.2` or `TLS1.3`; the newest when empty."),
+    works("peer-skip-client-san-verification", Bool, "false",
+        "Do not compare a dialling peer's address with the names in its certificate."),
     works("cors", Text, "*", "Origins that browsers may ask from, comma separated; `*` for all."),
     works("host-whitelist", Text, "*",
         "Host names that HTTP clients without TLS may use, comma separated; `*` for all."),
@@ -194,17 +225,19 @@ pub const FLAGS: &[Flag] = &[
         "`basic` or `extensive`; latency histograms are exported in both."),
     works("listen-metrics-urls", Urls, "",
         "More listeners for /metrics and the health paths only."),
-    ignored("logger", Text, "zap", "there is one logger"),
-    works("log-outputs", Text, "default", "`default`, `stderr`, `stdout` or a file."),
+    works("logger", Text, "zap", "`zap` and nothing else; here the name alone."),
+    works("log-outputs", Text, "default",
+        "`default`, `stderr`, `stdout` or files; `systemd/journal` is standard error, which systemd keeps."),
     works("log-level", Text, "info", "debug, info, warn, error, panic or fatal."),
     works("log-format", Text, "json", "`json` or `console`."),
-    refused("enable-log-rotation", Bool, "false",
-        "rotate the file from outside; not supported yet"),
-    ignored("log-rotation-config-json", Text, "", "log rotation is not there yet"),
-    ignored("warning-unary-request-duration", Duration, "300ms",
-        "slow requests are seen in the latency histograms"),
+    works("enable-log-rotation", Bool, "false",
+        "Put the one file of --log-outputs aside when it is full, as --log-rotation-config-json says."),
+    works("log-rotation-config-json", Text, LOG_ROTATION,
+        "`maxsize` in MiB, `maxage` in days, `maxbackups`; `localtime` and `compress` are refused."),
+    works("warning-unary-request-duration", Duration, "300ms",
+        "A unary call that takes longer is logged as `request stats`."),
     refused("enable-distributed-tracing", Bool, "false",
-        "distributed tracing is not supported yet"),
+        "there is no OpenTelemetry exporter; the latency histograms are at /metrics"),
     ignored("distributed-tracing-address", Text, "localhost:4317", NO_TRACING),
     ignored("distributed-tracing-service-name", Text, "etcd", NO_TRACING),
     ignored("distributed-tracing-instance-id", Text, "", NO_TRACING),
@@ -225,9 +258,22 @@ pub const FLAGS: &[Flag] = &[
         "the log kept for slow members is bounded in bytes"),
     works("force-new-cluster", Bool, "false",
         "A member of a lost quorum forgets all others and goes on alone with its data."),
-    refused("unsafe-no-fsync", Bool, "false", "Engram always syncs its log"),
-    refused("config-file", Text, "",
-        "a configuration file is not supported yet; use flags or ETCD_* variables"),
+    ignored("unsafe-no-fsync", Bool, "false", "the log is always synced"),
+    works("config-file", Text, "",
+        "etcd's YAML file; flags and variables given beside it do not count, as in etcd."),
+    long_gone("cluster-active-size"),
+    long_gone("cluster-remove-delay"),
+    long_gone("cluster-sync-interval"),
+    long_gone("config"),
+    long_gone("force"),
+    long_gone("max-result-buffer"),
+    long_gone("max-retry-attempts"),
+    long_gone("peer-heartbeat-interval"),
+    long_gone("peer-election-timeout"),
+    long_gone("retry-interval"),
+    long_gone("snapshot"),
+    long_gone("v"),
+    long_gone("vv"),
 ];
 
 /// The page `docs/compatibility/flags.md`.

@@ -14,6 +14,8 @@ pub enum Source {
     Argument,
     /// An `ETCD_*` variable.
     Environment,
+    /// The file of `--config-file`.
+    File,
 }
 
 /// The values that were given, by flag name, and what is worth a warning.
@@ -28,6 +30,11 @@ impl Given {
     /// The text given for a flag, if any.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|(text, _)| text.as_str())
+    }
+
+    /// Takes a value whose form was checked.
+    pub(crate) fn set(&mut self, flag: &'static Flag, text: String, source: Source) {
+        self.values.insert(flag.name, (text, source));
     }
 
     /// The text given for a flag or its default.
@@ -68,7 +75,7 @@ pub fn parse(
         let flag = known(name, &mut given.warnings)?;
         let value = match (inline, flag.kind) {
             (Some(value), _) => value,
-            (None, Kind::Bool) => "true".to_owned(),
+            (None, Kind::Bool | Kind::Anything) => "true".to_owned(),
             (None, _) => args
                 .next()
                 .cloned()
@@ -77,12 +84,23 @@ pub fn parse(
         check_value(flag, &value, &format!("flag -{name}"))?;
         given.values.insert(flag.name, (value, Source::Argument));
     }
-    add_environment(&mut given, environment)?;
+    if config_file(&given, environment).is_none() {
+        add_environment(&mut given, environment)?;
+    }
     Ok(given)
 }
 
+/// The `--config-file` of the arguments, or of the environment. *Source*: etcd.
+pub(super) fn config_file<'a>(
+    given: &'a Given,
+    environment: &'a BTreeMap<String, String>,
+) -> Option<&'a str> {
+    let variable = || environment.get("ETCD_CONFIG_FILE").map(String::as_str);
+    given.get("config-file").or_else(variable).filter(|path| !path.is_empty())
+}
+
 fn not_a_flag(word: &str) -> ConfigError {
-    ConfigError::new(format!("{word:?} is not a valid flag"))
+    ConfigError::unusable(format!("{word:?} is not a valid flag"))
 }
 
 /// etcd up to 3.6 knew many flags with this prefix; drivers of etcd binaries still pass them.
@@ -131,7 +149,7 @@ fn add_environment(
     Ok(())
 }
 
-fn check_value(flag: &Flag, value: &str, place: &str) -> Result<(), ConfigError> {
+pub(super) fn check_value(flag: &Flag, value: &str, place: &str) -> Result<(), ConfigError> {
     let bad =
         |why: String| Err(ConfigError::new(format!("invalid value {value:?} for {place}: {why}")));
     match flag.kind {
@@ -147,9 +165,13 @@ fn check_value(flag: &Flag, value: &str, place: &str) -> Result<(), ConfigError>
             Err(error) => bad(number_problem(error.kind())),
         },
         Kind::Duration if super::go_duration(value).is_none() => bad("parse error".to_owned()),
+        Kind::Gates => match super::gates::check(value) {
+            Ok(()) => Ok(()),
+            Err(error) => bad(error.text),
+        },
         Kind::Urls if !value.is_empty() => match super::Endpoint::read_list(value) {
             Ok(_) => Ok(()),
-            Err(error) => bad(error.0),
+            Err(error) => bad(error.text),
         },
         _ => Ok(()),
     }

@@ -4,10 +4,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::text::{go_bool, go_duration};
-use super::{ConfigError, Endpoint, Flag, Given, InitialCluster, Treatment};
+use super::listeners::Urls;
+use super::text::{duration_problem, go_bool, go_duration};
+use super::tls::TlsSettings;
+use super::values::Values;
+use super::{ConfigError, Endpoint, Flag, Given, InitialCluster, Treatment, gates, logs};
 use crate::auth::AuthTokenOptions;
-use crate::limits::{ELECTION_TIMEOUT_MS_MAX, QUOTA_BYTES_DEFAULT, REQUEST_BYTES_CEILING};
+use crate::limits::{
+    ELECTION_TIMEOUT_MS_MAX, QUOTA_BYTES_ADVISED_MAX, QUOTA_BYTES_DEFAULT,
+    REQUEST_BYTES_ADVISED_MAX, REQUEST_BYTES_CEILING,
+};
 
 /// Whether a member founds a cluster or joins one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,24 @@ pub enum MetricsDetail {
     Extensive,
 }
 
+/// Options of the listening sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SocketOptions {
+    /// Share the port with other processes that want the same.
+    pub reuse_port: bool,
+}
+
+/// `--enable-log-rotation`: when a log file is put aside, and how many are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRotation {
+    /// Size at which it is put aside, in bytes.
+    pub bytes_max: u64,
+    /// Files put aside are removed after this many days; 0 keeps them.
+    pub age_days_max: u64,
+    /// How many files put aside are kept; 0 keeps all.
+    pub files_max: usize,
+}
+
 /// Everything one member is told at its start. All values are checked.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -58,6 +82,8 @@ pub struct ServerConfig {
     pub wal_dir: Option<PathBuf>,
     /// Client listeners; never empty.
     pub listen_client_urls: Vec<Endpoint>,
+    /// Client listeners for HTTP alone; when there is one, the others serve gRPC alone.
+    pub listen_client_http_urls: Vec<Endpoint>,
     /// Client URLs as clients dial them.
     pub advertise_client_urls: Vec<Endpoint>,
     /// Peer listeners; never empty.
@@ -66,6 +92,10 @@ pub struct ServerConfig {
     pub advertise_peer_urls: Vec<Endpoint>,
     /// Listeners for metrics and health only.
     pub listen_metrics_urls: Vec<Endpoint>,
+    /// Certificates and their rules.
+    pub tls: TlsSettings,
+    /// Options of the listening sockets.
+    pub sockets: SocketOptions,
     /// The founding members.
     pub initial_cluster: InitialCluster,
     /// Found or join.
@@ -106,10 +136,12 @@ pub struct ServerConfig {
     pub log_format: LogFormat,
     /// Where the log goes: `default`, `stderr`, `stdout` or a path.
     pub log_outputs: Vec<String>,
+    /// When the log file is put aside; `None` for never.
+    pub log_rotation: Option<LogRotation>,
+    /// Unary calls that take longer are logged; `None` for never.
+    pub slow_call: Option<Duration>,
     /// Detail of the metrics.
     pub metrics: MetricsDetail,
-    /// Client listeners for HTTP alone; when there are any, the others speak only gRPC.
-    pub listen_client_http_urls: Vec<Endpoint>,
     /// Whether the JSON gateway is served.
     pub enable_grpc_gateway: bool,
     /// Whether `/debug/pprof/` is served.
@@ -147,6 +179,8 @@ pub struct Resolved {
     pub config: ServerConfig,
     /// One line each, for the log.
     pub warnings: Vec<String>,
+    /// The configuration file that was read.
+    pub config_file: Option<String>,
 }
 
 /// Reads and checks all given values.
@@ -157,28 +191,34 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
     treat(&given, &mut warnings)?;
     let values = Values(&given);
     let timing = Timing::read(&values)?;
-    let urls = Urls::read(&values, &mut warnings)?;
+    let tls = TlsSettings::read(&values)?;
+    let urls = Urls::read(&values, &tls, &mut warnings)?;
+    gates::resolve(values.text("feature-gates"), &mut warnings)?;
+    check_the_rest(&values, &mut warnings)?;
     let name = values.text("name").to_owned();
     let initial_cluster = initial_cluster(&values, &name, &urls.advertise_peer)?;
     let config = ServerConfig {
         data_dir: data_dir(&values, &name),
         wal_dir: Some(values.text("wal-dir")).filter(|dir| !dir.is_empty()).map(PathBuf::from),
         listen_client_urls: urls.listen_client,
+        listen_client_http_urls: urls.listen_client_http,
         advertise_client_urls: urls.advertise_client,
         listen_peer_urls: urls.listen_peer,
         advertise_peer_urls: urls.advertise_peer,
         listen_metrics_urls: urls.listen_metrics,
+        tls,
+        sockets: SocketOptions { reuse_port: values.switch("socket-reuse-port") },
         initial_cluster,
         initial_cluster_state: cluster_state(values.text("initial-cluster-state"))?,
         initial_cluster_token: values.text("initial-cluster-token").to_owned(),
-        strict_reconfig_check: values.flag("strict-reconfig-check"),
+        strict_reconfig_check: values.switch("strict-reconfig-check"),
         max_learners: usize::try_from(values.number("max-learners")).unwrap_or(usize::MAX),
-        force_new_cluster: values.flag("force-new-cluster"),
+        force_new_cluster: values.switch("force-new-cluster"),
         heartbeat_interval: timing.heartbeat,
         election_timeout: timing.election,
         snapshot_count: values.number("snapshot-count"),
         quota_backend_bytes: quota(values.text("quota-backend-bytes"), &mut warnings),
-        max_request_bytes: request_bytes(values.number("max-request-bytes"))?,
+        max_request_bytes: request_bytes(values.number("max-request-bytes"), &mut warnings)?,
         max_txn_ops: usize::try_from(values.number("max-txn-ops")).unwrap_or(usize::MAX),
         max_concurrent_streams: u32::try_from(values.number("max-concurrent-streams"))
             .map_err(|_| out_of_range("max-concurrent-streams"))?,
@@ -189,22 +229,41 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
             values.text("auto-compaction-mode"),
             values.text("auto-compaction-retention"),
         )?,
-        log_level: log_level(values.text("log-level"))?,
-        log_format: log_format(values.text("log-format"))?,
-        log_outputs: values.text("log-outputs").split(',').map(str::to_owned).collect(),
+        log_level: logs::level(values.text("log-level"))?,
+        log_format: logs::format(values.text("log-format"))?,
+        log_rotation: logs::rotation(&values)?,
+        log_outputs: logs::outputs(&values)?,
+        slow_call: Some(values.duration("warning-unary-request-duration")).filter(not_zero),
         metrics: metrics_detail(values.text("metrics"))?,
-        listen_client_http_urls: values.urls("listen-client-http-urls")?,
         enable_grpc_gateway: values.switch("enable-grpc-gateway"),
         enable_pprof: values.switch("enable-pprof"),
-        cors: origins(values.text("cors"))?,
-        host_whitelist: list(values.text("host-whitelist")),
+        cors: origins(&values)?,
+        host_whitelist: values.list("host-whitelist"),
         auth_token: AuthTokenOptions::read(values.text("auth-token"), &mut warnings)
             .map_err(|error| ConfigError::new(error.to_string()))?,
         auth_token_ttl: auth_token_ttl(values.number("auth-token-ttl")),
         bcrypt_cost: bcrypt_cost(values.number("bcrypt-cost"), &mut warnings),
         name,
     };
-    Ok(Resolved { config, warnings })
+    Ok(Resolved { config, warnings, config_file: None })
+}
+
+/// Values that nothing here depends on and that etcd checks all the same.
+fn check_the_rest(values: &Values<'_>, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
+    if values.duration("compact-hash-check-time").is_zero() {
+        return Err(ConfigError::unusable("--compact-hash-check-time must be >0 (set to 0s)"));
+    }
+    if values.text("discovery-fallback") == "proxy" {
+        return Err(ConfigError::unusable(
+            "v2 proxy is deprecated, and --discovery-fallback can't be configured as \"proxy\"",
+        ));
+    }
+    for retired in ["max-snapshots", "v2-deprecation"] {
+        if values.0.get(retired).is_some() {
+            warnings.push(format!("--{retired} is deprecated and scheduled for removal in 3.8"));
+        }
+    }
+    logs::check_logger(values.text("logger"))
 }
 
 /// *Source*: etcd.
@@ -244,7 +303,8 @@ fn treat(given: &Given, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
                 warnings.push(format!("--{} has no effect here: {why}", flag.name));
             }
             Treatment::Refused(why) => {
-                return Err(ConfigError::new(format!("--{} is refused: {why}", flag.name)));
+                let text = format!("--{} is refused: {why}", flag.name);
+                return Err(ConfigError::unusable(text));
             }
         }
     }
@@ -258,48 +318,13 @@ fn same_as_default(flag: &Flag, value: &str) -> bool {
             && go_duration(value) == go_duration(flag.default)
 }
 
-/// Typed access to values whose form was checked when they were parsed.
-struct Values<'a>(&'a Given);
-
-impl Values<'_> {
-    fn text(&self, name: &str) -> &str {
-        self.0.or_default(Flag::find(name).expect("the name is a row of the table"))
-    }
-
-    fn number(&self, name: &str) -> u64 {
-        self.text(name).parse().expect("the form was checked by parse")
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        go_bool(self.text(name)).expect("the form was checked by parse")
-    }
-
-    fn duration(&self, name: &str) -> Duration {
-        go_duration(self.text(name)).expect("the form was checked by parse")
-    }
-
-    fn switch(&self, name: &str) -> bool {
-        go_bool(self.text(name)).expect("the form was checked by parse")
-    }
-
-    fn urls(&self, name: &str) -> Result<Vec<Endpoint>, ConfigError> {
-        match self.text(name) {
-            "" => Ok(Vec::new()),
-            text => Endpoint::read_list(text),
-        }
-    }
-}
-
-fn list(text: &str) -> Vec<String> {
-    text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect()
-}
-
 /// Compat: an origin must have the form of a URL with a port.
-fn origins(text: &str) -> Result<Vec<String>, ConfigError> {
+fn origins(values: &Values<'_>) -> Result<Vec<String>, ConfigError> {
+    let text = values.text("cors");
     if !matches!(text, "" | "*") {
         Endpoint::read_list(text)?;
     }
-    Ok(list(text))
+    Ok(values.list("cors"))
 }
 
 fn not_zero(duration: &Duration) -> bool {
@@ -319,7 +344,7 @@ impl Timing {
     fn read(values: &Values<'_>) -> Result<Self, ConfigError> {
         let heartbeat = values.number("heartbeat-interval");
         let election = values.number("election-timeout");
-        let wrong = |text: String| Err(ConfigError::new(text));
+        let wrong = |text: String| Err(ConfigError::unusable(text));
         if heartbeat == 0 {
             return wrong("--heartbeat-interval must be >0 (set to 0ms)".to_owned());
         }
@@ -343,82 +368,6 @@ impl Timing {
             election: Duration::from_millis(election),
         })
     }
-}
-
-struct Urls {
-    listen_client: Vec<Endpoint>,
-    advertise_client: Vec<Endpoint>,
-    listen_peer: Vec<Endpoint>,
-    advertise_peer: Vec<Endpoint>,
-    listen_metrics: Vec<Endpoint>,
-}
-
-impl Urls {
-    fn read(values: &Values<'_>, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
-        let listen_peer = values.urls("listen-peer-urls")?;
-        let listen_client = values.urls("listen-client-urls")?;
-        let listen_metrics = values.urls("listen-metrics-urls")?;
-        for url in listen_peer.iter().chain(&listen_client).chain(&listen_metrics) {
-            url.check_bindable()?;
-        }
-        let urls = Urls {
-            advertise_client: advertised(values, "client", &listen_client, warnings)?,
-            advertise_peer: advertised(values, "peer", &listen_peer, warnings)?,
-            listen_client,
-            listen_peer,
-            listen_metrics,
-        };
-        urls.check_hosts()?;
-        Ok(urls)
-    }
-
-    fn check_hosts(&self) -> Result<(), ConfigError> {
-        let no_host = |url: &&Endpoint| url.host.is_empty();
-        if let Some(url) = self.advertise_peer.iter().find(no_host) {
-            return Err(ConfigError::new(format!(
-                "--initial-advertise-peer-urls {:?} must be \"host:port\" (unexpected empty host \
-                 ({url}))",
-                joined(&self.advertise_peer)
-            )));
-        }
-        if let Some(url) = self.advertise_client.iter().find(no_host) {
-            return Err(ConfigError::new(format!(
-                "--advertise-client-urls {:?} must be in the format \"host:port\", \
-                 \"unix:/path/to/socket\" or \"unixs:/path/to/socket\" (unexpected empty host \
-                 ({url}))",
-                joined(&self.advertise_client)
-            )));
-        }
-        Ok(())
-    }
-}
-
-fn joined(urls: &[Endpoint]) -> String {
-    urls.iter().map(|url| url.text.as_str()).collect::<Vec<_>>().join(",")
-}
-
-/// etcd refuses a listen flag without its advertise flag; where the listen URL can be dialled by
-/// others it is taken, and said.
-fn advertised(
-    values: &Values<'_>,
-    side: &str,
-    listen: &[Endpoint],
-    warnings: &mut Vec<String>,
-) -> Result<Vec<Endpoint>, ConfigError> {
-    let (listen_flag, advertise_flag) = match side {
-        "client" => ("listen-client-urls", "advertise-client-urls"),
-        _ => ("listen-peer-urls", "initial-advertise-peer-urls"),
-    };
-    if values.0.get(advertise_flag).is_some() || values.0.get(listen_flag).is_none() {
-        return values.urls(advertise_flag);
-    }
-    if listen.iter().any(Endpoint::is_wildcard) {
-        return Err(ConfigError::new(format!(
-            "--{advertise_flag} is required when --{listen_flag} is set explicitly"
-        )));
-    }
-    warnings.push(format!("--{advertise_flag} is not given; taken as {}", joined(listen)));
-    Ok(listen.to_vec())
 }
 
 fn initial_cluster(
@@ -459,70 +408,74 @@ fn quota(text: &str, warnings: &mut Vec<String>) -> u64 {
     let bytes: i64 = text.parse().expect("the form was checked by parse");
     match u64::try_from(bytes) {
         Ok(0) => QUOTA_BYTES_DEFAULT,
-        Ok(bytes) => bytes,
+        Ok(bytes) => {
+            if bytes > QUOTA_BYTES_ADVISED_MAX {
+                warnings.push(format!(
+                    "quota exceeds the maximum value that etcd advises: {bytes} bytes, advised \
+                     are at most {QUOTA_BYTES_ADVISED_MAX}"
+                ));
+            }
+            bytes
+        }
         // etcd: a negative quota switches the check off.
         Err(_) => {
-            warnings.push("--quota-backend-bytes is negative: there is no quota".to_owned());
+            warnings.push("disabled backend quota: --quota-backend-bytes is negative".to_owned());
             u64::MAX
         }
     }
 }
 
-fn request_bytes(bytes: u64) -> Result<usize, ConfigError> {
+fn request_bytes(bytes: u64, warnings: &mut Vec<String>) -> Result<usize, ConfigError> {
+    if bytes > REQUEST_BYTES_ADVISED_MAX {
+        warnings.push(format!(
+            "exceeded recommended request limit: --max-request-bytes is {bytes}, recommended are \
+             at most {REQUEST_BYTES_ADVISED_MAX}"
+        ));
+    }
     if bytes == 0 || bytes > REQUEST_BYTES_CEILING {
-        return Err(ConfigError::new(format!(
+        return Err(ConfigError::unusable(format!(
             "--max-request-bytes must be between 1 and {REQUEST_BYTES_CEILING} (set to {bytes})"
         )));
     }
     usize::try_from(bytes).map_err(|_| out_of_range("max-request-bytes"))
 }
 
+/// *Source*: etcd `parseCompactionRetention`: a number counts revisions or hours, all else is a
+/// duration.
 fn auto_compaction(mode: &str, retention: &str) -> Result<AutoCompaction, ConfigError> {
-    let wrong = || {
-        ConfigError::new(format!(
-            "error parsing CompactionRetention: invalid value {retention:?} for mode {mode:?}"
-        ))
-    };
-    match mode {
-        "revision" => match retention.parse::<i64>().map_err(|_| wrong())? {
-            0 => Ok(AutoCompaction::Off),
-            count if count < 0 => Err(wrong()),
-            count => Ok(AutoCompaction::Revisions(count)),
-        },
-        "periodic" => {
-            // A bare number means hours.
-            let period = match retention.parse::<u64>() {
-                Ok(hours) => hours.checked_mul(3600).map(Duration::from_secs).ok_or_else(wrong)?,
-                Err(_) => go_duration(retention).ok_or_else(wrong)?,
-            };
-            Ok(if period.is_zero() {
-                AutoCompaction::Off
-            } else {
-                AutoCompaction::Periodic(period)
-            })
+    let by_revision = match mode {
+        "revision" => true,
+        "periodic" => false,
+        "" => return Err(ConfigError::unusable("undefined auto-compaction-mode")),
+        other => {
+            let text = format!("unknown auto-compaction-mode {other:?}");
+            return Err(ConfigError::unusable(text));
         }
-        "" => Err(ConfigError::new("undefined auto-compaction-mode")),
-        other => Err(ConfigError::new(format!("unknown auto-compaction-mode {other:?}"))),
+    };
+    let retention = if retention.is_empty() { "0" } else { retention };
+    let wrong =
+        |why: String| ConfigError::unusable(format!("error parsing CompactionRetention: {why}"));
+    let unreadable = || wrong(duration_problem(retention));
+    match (retention.parse::<i64>(), by_revision) {
+        (Ok(0), _) => Ok(AutoCompaction::Off),
+        (Ok(count @ 1..), true) => Ok(AutoCompaction::Revisions(count)),
+        (Ok(hours @ 1..), false) => {
+            let seconds = hours.unsigned_abs().checked_mul(3600).filter(|s| *s <= GO_SECONDS_MAX);
+            seconds.map(Duration::from_secs).map(AutoCompaction::Periodic).ok_or_else(unreadable)
+        }
+        // etcd takes a duration's nanoseconds for revisions; nobody means that.
+        (Err(_), true) if go_duration(retention).is_some() => {
+            Err(wrong(format!("{retention:?} is no number of revisions")))
+        }
+        _ => match go_duration(retention).ok_or_else(unreadable)? {
+            Duration::ZERO => Ok(AutoCompaction::Off),
+            period => Ok(AutoCompaction::Periodic(period)),
+        },
     }
 }
 
-fn log_level(text: &str) -> Result<String, ConfigError> {
-    match text {
-        "debug" | "info" | "warn" | "error" => Ok(text.to_owned()),
-        "dpanic" | "panic" | "fatal" => Ok("error".to_owned()),
-        other => Err(ConfigError::new(format!("unrecognized level: {other:?}"))),
-    }
-}
-
-fn log_format(text: &str) -> Result<LogFormat, ConfigError> {
-    match text {
-        "json" => Ok(LogFormat::Json),
-        "console" => Ok(LogFormat::Console),
-        other => Err(ConfigError::new(format!(
-            "unknown log format: {other}, supported values json, console"
-        ))),
-    }
-}
+/// Go's durations end there, in seconds.
+const GO_SECONDS_MAX: u64 = i64::MAX as u64 / 1_000_000_000;
 
 fn metrics_detail(text: &str) -> Result<MetricsDetail, ConfigError> {
     match text {

@@ -28,6 +28,25 @@ pub fn go_duration(text: &str) -> Option<Duration> {
     Some(Duration::from_nanos(nanos))
 }
 
+/// Why [`go_duration`] does not read a text, in Go's words.
+pub(crate) fn duration_problem(text: &str) -> String {
+    let digits = |c: char| c.is_ascii_digit() || c == '.';
+    let mut rest = text.trim_start_matches(['+', '-']);
+    while !rest.is_empty() && rest.starts_with(digits) {
+        rest = rest.trim_start_matches(digits);
+        let end = rest.find(digits).unwrap_or(rest.len());
+        let (unit, next) = rest.split_at(end);
+        if unit.is_empty() {
+            return format!("time: missing unit in duration {text:?}");
+        }
+        if unit_nanos(unit).is_none() {
+            return format!("time: unknown unit {unit:?} in duration {text:?}");
+        }
+        rest = next;
+    }
+    format!("time: invalid duration {text:?}")
+}
+
 fn unit_nanos(unit: &str) -> Option<u128> {
     Some(match unit {
         "ns" => 1,

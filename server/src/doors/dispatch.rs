@@ -20,6 +20,7 @@ use proto::status::EtcdError;
 use tonic::Status;
 use tonic::body::Body;
 
+use super::connection::ConnectionInfo;
 use super::services::Services;
 use crate::auth::Caller;
 use crate::errors::status;
@@ -91,7 +92,7 @@ impl Grpc {
             let refusal = unknown_method(request.uri().path());
             return Answering::refused(refusal);
         };
-        let call = counts.start();
+        let call = counts.start(self.member.config().slow_call);
         // Compat: etcd looks at this first, also for health.
         if self.member.is_learner() && !counts.method.is_served_by_learners() {
             let refusal = status(EtcdError::NotSupportedForLearner);
@@ -107,10 +108,21 @@ impl Grpc {
         // A stream may outlive the switch of authentication; a single call does not, and costs
         // nothing while it is off.
         if self.member.reader().auth_enabled() || counts.method.call_type != CallType::Unary {
-            let caller = Caller::of_client(request.headers(), None);
+            let name = self.common_name(&request);
+            let caller = Caller::of_client(request.headers(), name.as_ref());
             request.extensions_mut().insert(caller);
         }
         Answering::Grpc(self.services.call(counts.method.service, request), Some(call))
+    }
+
+    /// The name in the certificate that the connection showed, where `--client-cert-auth` makes it
+    /// the name of a user.
+    fn common_name(&self, request: &Request<Body>) -> Option<Arc<str>> {
+        if !self.member.config().tls.clients.client_cert_auth {
+            return None;
+        }
+        let shown = request.extensions().get::<ConnectionInfo>()?.certificate.as_ref()?;
+        Some(Arc::clone(&shown.common_name)).filter(|name| !name.is_empty())
     }
 
     fn count_client(&self, headers: &HeaderMap, call_type: CallType) {

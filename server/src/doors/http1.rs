@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf as _, Bytes, BytesMut};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -22,6 +22,7 @@ use tonic::transport::server::Connected;
 use tower::Service as _;
 
 use super::dispatch::Dispatch;
+use crate::limits::HTTP1_HEADERS_WITHIN;
 
 /// What every HTTP/2 connection begins with; nothing of HTTP/1.1 does.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
@@ -90,8 +91,11 @@ where
         request.extensions_mut().insert(info.clone());
         dispatch.clone().call(request)
     });
-    let serving =
-        http1::Builder::new().serve_connection(TokioIo::new(connection), service).with_upgrades();
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP1_HEADERS_WITHIN)
+        .serve_connection(TokioIo::new(connection), service)
+        .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
     let served = tokio::select! {

@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
-use super::connection::{Connection, Traffic};
+use super::accept;
 use super::dispatch::{Dispatch, Serves};
 use super::http1;
+use super::listen::Listener;
+use super::pages::Pages;
+use crate::config::ServerConfig;
 use crate::http;
 use crate::limits::{
     HTTP2_CONNECTION_WINDOW, HTTP2_FRAME_BYTES_MAX, HTTP2_HEADER_BYTES_MAX,
@@ -19,28 +19,27 @@ use crate::limits::{
 };
 use crate::member::Member;
 
-/// Accepted connections that wait to be served; when full, accepting waits.
-const ACCEPTED_MAX: usize = 64;
-/// After a failed accept (often: no file descriptors left) others get time to close some.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long open calls may take to end when the member stops; then their connections are cut.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// Serves gRPC and HTTP to clients; returns when the member has stopped and open calls have ended.
+/// Serves gRPC and HTTP to clients (gRPC alone when HTTP has listeners of its own); returns when the
+/// member has stopped and open calls have ended.
 ///
 /// *Errors*: none of one connection; only when the server itself cannot go on.
-pub async fn serve_clients(
-    member: Arc<Member>,
-    listeners: Vec<TcpListener>,
-) -> Result<(), io::Error> {
+pub async fn serve_clients(member: Arc<Member>, listeners: Vec<Listener>) -> Result<(), io::Error> {
     cut_after_stop(&member, accept_clients(Arc::clone(&member), listeners)).await
 }
 
-/// Serves metrics and health only; returns when the member has stopped.
-pub async fn serve_metrics(
+/// Serves HTTP alone to clients; returns as [`serve_clients`] does.
+pub async fn serve_client_http(
     member: Arc<Member>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
 ) -> Result<(), io::Error> {
+    cut_after_stop(&member, accept_http(Arc::clone(&member), listeners)).await
+}
+
+/// Serves metrics and health only; returns when the member has stopped.
+pub async fn serve_metrics(member: Arc<Member>, listeners: Vec<Listener>) -> Result<(), io::Error> {
     cut_after_stop(&member, answer_metrics(Arc::clone(&member), listeners)).await
 }
 
@@ -59,17 +58,47 @@ async fn cut_after_stop(
     }
 }
 
-async fn accept_clients(member: Arc<Member>, listeners: Vec<TcpListener>) -> io::Result<()> {
-    let config = member.config();
-    let (sender, accepted) = mpsc::channel(ACCEPTED_MAX);
-    for listener in listeners {
-        tokio::spawn(accept(listener, sender.clone(), Arc::clone(member.traffic())));
-    }
-    drop(sender);
-    let dispatch = Dispatch::new(&member, Serves::Both);
-    let mut stopped = member.stopped();
-    let accepted = ReceiverStream::new(accepted);
+async fn accept_clients(member: Arc<Member>, listeners: Vec<Listener>) -> io::Result<()> {
+    let grpc_alone = !member.config().listen_client_http_urls.is_empty();
+    say_open(&listeners, if grpc_alone { "grpc" } else { "grpc+http" });
+    let accepted = accept::clients(listeners, member.traffic());
+    let serves = if grpc_alone { Serves::Grpc } else { Serves::Both };
+    let dispatch = Dispatch::new(&member, serves);
     let accepted = http1::taken_out(accepted, dispatch.clone(), member.stopped());
+    let stopped = stopped(&member);
+    server(member.config())
+        .serve_with_incoming_shutdown(dispatch, accepted, stopped)
+        .await
+        .map_err(io::Error::other)
+}
+
+async fn accept_http(member: Arc<Member>, listeners: Vec<Listener>) -> io::Result<()> {
+    say_open(&listeners, "http");
+    let accepted = accept::clients(listeners, member.traffic());
+    let dispatch = Dispatch::new(&member, Serves::Http);
+    let accepted = http1::taken_out(accepted, dispatch.clone(), member.stopped());
+    let stopped = stopped(&member);
+    server(member.config())
+        .serve_with_incoming_shutdown(dispatch, accepted, stopped)
+        .await
+        .map_err(io::Error::other)
+}
+
+async fn answer_metrics(member: Arc<Member>, listeners: Vec<Listener>) -> io::Result<()> {
+    for listener in &listeners {
+        tracing::info!(address = listener.url, "serving metrics");
+    }
+    let accepted = accept::clients(listeners, member.traffic());
+    let pages = Pages(http::metrics_pages(Arc::clone(&member)));
+    let stopped = stopped(&member);
+    server(member.config())
+        .accept_http1(true)
+        .serve_with_incoming_shutdown(pages, accepted, stopped)
+        .await
+        .map_err(io::Error::other)
+}
+
+fn server(config: &ServerConfig) -> Server {
     Server::builder()
         .initial_stream_window_size(HTTP2_STREAM_WINDOW)
         .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
@@ -79,51 +108,27 @@ async fn accept_clients(member: Arc<Member>, listeners: Vec<TcpListener>) -> io:
         .max_concurrent_streams(config.max_concurrent_streams)
         .http2_keepalive_interval(config.keepalive_interval)
         .http2_keepalive_timeout(config.keepalive_timeout)
-        .serve_with_incoming_shutdown(dispatch, accepted, async move {
-            drop(stopped.wait_for(|stopped| *stopped).await);
-        })
-        .await
-        .map_err(io::Error::other)
 }
 
-/// Ends when nobody takes connections any more; that closes the port.
-async fn accept(
-    listener: TcpListener,
-    accepted: mpsc::Sender<io::Result<Connection>>,
-    traffic: Arc<Traffic>,
-) {
-    loop {
-        let stream = tokio::select! {
-            () = accepted.closed() => return,
-            stream = listener.accept() => stream,
-        };
-        let connection =
-            stream.and_then(|(stream, _)| Connection::new(stream, Arc::clone(&traffic)));
-        match connection {
-            Ok(connection) => {
-                if accepted.send(Ok(connection)).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+/// Resolves when the member stops.
+fn stopped(member: &Member) -> impl Future<Output = ()> + Send + 'static {
+    let mut stopped = member.stopped();
+    async move { drop(stopped.wait_for(|stopped| *stopped).await) }
+}
+
+/// Compat: etcd's lines, one for each listener and kind.
+fn say_open(listeners: &[Listener], traffic: &str) {
+    for listener in listeners {
+        let address = listener.shown();
+        if listener.plain {
+            tracing::info!(
+                traffic,
+                address,
+                "serving client traffic insecurely; this is strongly discouraged!"
+            );
+        }
+        if listener.tls.is_some() {
+            tracing::info!(traffic, address, "serving client traffic securely");
         }
     }
-}
-
-async fn answer_metrics(member: Arc<Member>, listeners: Vec<TcpListener>) -> io::Result<()> {
-    let all = listeners.into_iter().map(|listener| {
-        let pages = http::metrics_pages(Arc::clone(&member));
-        let mut stopped = member.stopped();
-        async move {
-            axum::serve(listener, pages)
-                .with_graceful_shutdown(async move {
-                    drop(stopped.wait_for(|stopped| *stopped).await);
-                })
-                .await
-        }
-    });
-    futures::future::try_join_all(all).await.map(drop)
 }

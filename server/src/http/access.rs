@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::pages::plain_error;
+use crate::doors::ConnectionInfo;
 
 /// What the flags allow; an empty list or `*` allows all.
 #[derive(Debug, Clone, Default)]
@@ -41,17 +42,13 @@ fn allows(list: &[String], name: &str) -> bool {
     list.is_empty() || list.iter().any(|allowed| allowed == "*" || allowed == name)
 }
 
-/// Marks requests that came through TLS; the listener puts it into their extensions.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Secure;
-
 /// Checks a request before the pages see it.
 pub(super) async fn guard(
     State(access): State<Arc<Access>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let secure = request.extensions().get::<Secure>().is_some();
+    let secure = request.extensions().get::<ConnectionInfo>().is_some_and(|info| info.secure);
     let host = host_name(request.uri(), request.headers());
     if !secure && !access.allows_host(&host) {
         tracing::warn!(host, "rejecting HTTP request to prevent DNS rebinding attacks");

@@ -9,8 +9,6 @@ mod health;
 mod pages;
 mod tables;
 
-#[allow(unused_imports)]
-pub(crate) use access::Secure;
 pub(crate) use gateway::Gateway;
 pub(crate) use health::Check;
 pub(crate) use pages::{client_pages, metrics_pages, not_found};

@@ -128,10 +128,11 @@ impl CallCounts {
         })
     }
 
-    /// Begins to count one call.
-    pub(crate) fn start(self: &Arc<Self>) -> CallInProgress {
+    /// Begins to count one call. A unary one that takes longer than `slow` is logged.
+    pub(crate) fn start(self: &Arc<Self>, slow: Option<Duration>) -> CallInProgress {
         self.started.fetch_add(1, Ordering::Relaxed);
-        CallInProgress { counts: Arc::clone(self), since: Instant::now(), done: false }
+        let slow = slow.filter(|_| self.method.call_type == CallType::Unary);
+        CallInProgress { counts: Arc::clone(self), since: Instant::now(), slow, done: false }
     }
 
     fn finish(&self, code: usize, took: Duration) {
@@ -165,6 +166,7 @@ impl CallCounts {
 pub(crate) struct CallInProgress {
     counts: Arc<CallCounts>,
     since: Instant,
+    slow: Option<Duration>,
     done: bool,
 }
 
@@ -172,7 +174,24 @@ impl CallInProgress {
     /// The call ended with this gRPC code.
     pub(crate) fn end(mut self, code: usize) {
         self.done = true;
-        self.counts.finish(code, self.since.elapsed());
+        let took = self.since.elapsed();
+        self.counts.finish(code, took);
+        if self.slow.is_some_and(|slow| took > slow) {
+            self.say_slow(code, took);
+        }
+    }
+
+    /// Compat: the message that etcd gives a slow call, without what was asked: that may be a
+    /// secret.
+    #[cold]
+    fn say_slow(&self, code: usize, took: Duration) {
+        let method = self.counts.method;
+        tracing::warn!(
+            "time spent" = ?took,
+            "response type" = format!("/{}/{}", method.service.name(), method.name),
+            code = CODES[code.min(CODES.len() - 1)],
+            "request stats"
+        );
     }
 }
 

@@ -264,7 +264,13 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
             "engram",
         ]),
     ),
-    ("rcgen", Rooms(&["apiserver", "kubernetes_harness", "server", "raft_transport", "harness"])),
+    (
+        "rcgen",
+        RoomsAndTests(
+            &["apiserver", "kubernetes_harness", "server", "raft_transport", "harness"],
+            &["engram"],
+        ),
+    ),
     ("x509-parser", Rooms(&["apiserver", "server", "cluster_tools"])),
     ("hyper", Rooms(&["apiserver", "kubernetes_harness", "harness", "server", "engram"])),
     ("http-body-util", Rooms(&["apiserver", "kubernetes_harness", "harness", "server", "engram"])),
