@@ -2,10 +2,11 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test build verify fix peers peers-kubernetes bench run3 sim jepsen clean
+.PHONY: help run test build verify fix peers peers-kubernetes bench run3 sim fuzz jepsen clean
 
 ready := build/ready.sh
 SEED ?=
+TARGET ?=
 ROUNDS ?= 30
 ARGS ?=
 
@@ -42,6 +43,9 @@ run3: build ## a quorum of three members on this machine
 
 sim: ## a simulated cluster; SEED=n for one seed
 	@$(ready) cargo xtask sim $(SEED)
+
+fuzz: ## libFuzzer on what reads bytes from outside; TARGET=requests|bbolt|log|gateway, SECONDS=n for each
+	@$(ready) build/fuzz.sh "$(TARGET)" "$(or $(SECONDS),60)"
 
 jepsen: peers build ## kill -9, pause and restart real members under load; ROUNDS=n
 	@$(ready) cargo xtask jepsen $(ROUNDS)

@@ -35,5 +35,6 @@ pub use doors::{
     incoming_peers, reserve, reserve_all, serve_client_http, serve_clients, serve_metrics,
 };
 pub use errors::ServeError;
+pub use http::{GATEWAY_PATHS, fuzz_gateway};
 pub use member::{Ids, Member, MemberParts};
 pub use rpc::etcd_page;

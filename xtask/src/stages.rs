@@ -121,10 +121,14 @@ fn suites(root: &Path) -> Vec<Stage> {
         Stage::program("crash rounds", &harness, &["rounds", "--rounds", ROUNDS]),
         // Eight drills; some thirty seconds.
         Stage::program("member drills", &harness, &["drills"]),
+        Stage::cargo("fuzz, short", &[&FUZZ[..], &["--seconds", "4"]].concat()),
         // With the checks of a development build; some seeds run twice and must go the same way.
         Stage::cargo("simulation", &[&SIM[..], &["--seeds", SEEDS, "--twice", "10"]].concat()),
     ]
 }
+
+/// What reads bytes from outside, with the checks of a development build.
+const FUZZ: [&str; 6] = ["run", "--quiet", "--locked", "-p", "engram-fuzz", "--"];
 
 /// Where cargo builds to.
 fn target(root: &Path) -> PathBuf {

@@ -7,6 +7,7 @@
 
 mod answer;
 mod frames;
+mod fuzz;
 mod number;
 mod paths;
 mod read;
@@ -31,6 +32,7 @@ use tonic::Status;
 use crate::doors::GrpcDoor;
 use crate::limits::GATEWAY_VALUE_PER_REQUEST_BYTE;
 use frames::{Messages, Requests, framed};
+pub use fuzz::{GATEWAY_PATHS, fuzz_gateway};
 pub(crate) use paths::PATHS;
 use scan::{ScanError, Scanner};
 use schema::{MessageIndex, Schema};

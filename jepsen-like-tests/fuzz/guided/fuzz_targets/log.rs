@@ -1,0 +1,6 @@
+//! The target `log` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    (engram_fuzz::target("log").expect("a target of this name").read)(data);
+});

@@ -1,0 +1,62 @@
+//! Whatever reads bytes from outside, given bytes that nobody meant.
+//!
+//! ```text
+//!   target      what the bytes are                      what must hold besides "no panic"
+//!   requests    commands, one after the other           two stores that apply them are equal
+//!   bbolt       a database file of etcd                 no byte is read as two rows
+//!   log         a file of the Raft log                  what is recovered is recovered again
+//!   gateway     a JSON body                             -
+//! ```
+//!
+//! The same targets are driven in two ways: by [`drive`], which changes sound inputs at random (in
+//! `make test`), and by libFuzzer, which follows the code that an input reaches (`make fuzz`).
+//!
+//! Must not know: how the parts work; only what they promise about bytes.
+
+mod bbolt_file;
+mod drive;
+mod gateway;
+mod log;
+mod requests;
+
+pub use drive::{Broken, drive};
+
+/// One thing that reads bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name.
+    pub name: &'static str,
+    /// Gives it bytes. A panic is a finding.
+    pub read: fn(&[u8]),
+    /// Sound inputs, to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "requests", read: requests::read, seeds: requests::seeds },
+    Target { name: "bbolt", read: bbolt::fuzz_read, seeds: bbolt_file::seeds },
+    Target { name: "log", read: log::read, seeds: log::seeds },
+    Target { name: "gateway", read: gateway::read, seeds: gateway::seeds },
+];
+
+/// The target of this name.
+#[must_use]
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TARGETS;
+
+    #[test]
+    fn sound_inputs_and_no_input_are_read() {
+        for target in TARGETS {
+            (target.read)(&[]);
+            let seeds = (target.seeds)();
+            assert!(!seeds.is_empty(), "{}", target.name);
+            seeds.iter().for_each(|seed| (target.read)(seed));
+        }
+    }
+}
