@@ -102,6 +102,8 @@ impl raft::Publisher for Publishing {
     }
 
     fn installed(&self, revision: Revision) {
+        // What ended tokens may be in the part of the log that was skipped.
+        self.tokens.forget_all();
         self.auth_changed();
         self.with_hub(|hub| hub.installed(revision));
     }

@@ -96,14 +96,16 @@ pub fn users(reader: &Reader) -> String {
     }
     for user in auth.users() {
         let (name, hash) = (show(&user.name), show(&user.password));
-        writeln!(out, "user {name} ({hash}): {}", user.roles.join(" ")).expect("to a string");
+        let line = format!("user {name} ({hash}): {}", user.roles.join(" "));
+        writeln!(out, "{}", line.trim_end()).expect("to a string");
     }
     for role in auth.roles() {
         writeln!(out, "role {}:", show(&role.name)).expect("to a string");
         for one in &role.key_permission {
             let kind = one.perm_type().as_str_name().to_lowercase();
             let (key, range_end) = (show(&one.key), show(&one.range_end));
-            writeln!(out, "  {kind} {key} {range_end}").expect("to a string");
+            let line = format!("  {kind} {key} {range_end}");
+            writeln!(out, "{}", line.trim_end()).expect("to a string");
         }
     }
     out

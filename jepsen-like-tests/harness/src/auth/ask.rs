@@ -67,15 +67,10 @@ pub(super) struct Step {
     pub(super) ask: Ask,
 }
 
-impl Step {
-    /// Whether the member must have applied all before: what is answered from its own state alone
-    /// would otherwise depend on time.
-    pub(super) fn catch_up(&self) -> bool {
-        true
-    }
-}
+/// What every password ends with: unlike any other text, so that it can be searched for.
+pub(super) const PASSWORD_MARK: &str = "~7Qk9zXw2";
 
-/// The password of a user; unlike any other text, so that it can be searched for.
+/// The password of a user.
 pub(super) fn password(user: &str) -> String {
-    format!("Pw.{user}.7Qk9zXw2")
+    format!("{user}{PASSWORD_MARK}")
 }

@@ -51,6 +51,11 @@ impl Peer {
         &self.given
     }
 
+    /// Whether there are several members.
+    pub(super) fn is_cluster(&self) -> bool {
+        self.channels.len() > 1
+    }
+
     /// Waits until a member has applied what was answered before: AuthStatus is linearizable.
     pub(super) async fn catch_up(&self, member: usize) -> Result<()> {
         let mut client = AuthClient::new(self.channels[member].clone());

@@ -115,7 +115,8 @@ async fn start(
 async fn compare(peers: &mut [Peer; 2], step: &Step, number: u64) -> Result<Option<String>> {
     let [etcd, engram] = peers;
     let at = || format!("call {number}: {step:?}");
-    if step.catch_up() {
+    if etcd.is_cluster() {
+        // What a member answers from its own state alone would otherwise depend on time.
         etcd.catch_up(step.member).await.with_context(at)?;
         engram.catch_up(step.member).await.with_context(at)?;
     }

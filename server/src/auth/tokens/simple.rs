@@ -87,6 +87,11 @@ impl SimpleTokens {
         any
     }
 
+    /// Ends all tokens; clients authenticate again.
+    pub(crate) fn forget_all(&self) {
+        self.table.write().by_token.clear();
+    }
+
     fn take_over(&self, effect: &AuthEffect) {
         match effect {
             AuthEffect::Other => {}
@@ -94,7 +99,7 @@ impl SimpleTokens {
             AuthEffect::UserEnded(name) => {
                 self.table.write().by_token.retain(|_, known| *known.username != **name);
             }
-            AuthEffect::Disabled => self.table.write().by_token.clear(),
+            AuthEffect::Disabled => self.forget_all(),
         }
     }
 
