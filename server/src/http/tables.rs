@@ -34,7 +34,8 @@ pub(crate) fn tables() -> String {
     page.push_str(
         "\n## JSON gateway\n\n\
          All by POST; `/v3beta/` is the same as `/v3/`. Calls go through the same services as\n\
-         gRPC's. Streams are lines of `{\"result\":…}`, the last one `{\"error\":…}` when they fail;\n\
+         gRPC's. Streams are lines of `{\"result\":…}`, the last one `{\"error\":…}` when they \
+         fail;\n\
          each path also takes a WebSocket, one message per line. The token is the header\n\
          `Authorization`. Shown by the harness' suite `gateway`, which holds the same random\n\
          conversation with the real etcd.\n\n| path | RPC |\n|---|---|\n",

@@ -88,12 +88,17 @@ pub(super) const ROWS: &[Row] = &[
     ("POST", "/v3/kv/txn", "", "{\"success\":[null]}"),
     ("POST", "/v3/kv/txn", "", "{\"success\":null}"),
     ("POST", "/v3/kv/txn", "", "{\"success\":[{}]}"),
-    ("POST", "/v3/kv/txn", "", "{\"success\":[{\"request_put\":{\"key\":\"YQ==\"},\"request_range\":{\"key\":\"YQ==\"}}]}"),
-    ("POST", "/v3/kv/txn", "", "{\"compare\":[{\"key\":\"YQ==\",\"result\":\"EQUAL\",\"target\":\"VERSION\",\"version\":\"0\"}],\"success\":[{\"request_put\":{\"key\":\"YQ==\",\"value\":\"Yg==\"}}],\"failure\":[{\"request_range\":{\"key\":\"YQ==\"}}]}"),
+    ("POST", "/v3/kv/txn", "", "{\"success\":[{\"request_put\":{\"key\":\"YQ==\"},\
+        \"request_range\":{\"key\":\"YQ==\"}}]}"),
+    ("POST", "/v3/kv/txn", "", "{\"compare\":[{\"key\":\"YQ==\",\"result\":\"EQUAL\",\
+        \"target\":\"VERSION\",\"version\":\"0\"}],\
+        \"success\":[{\"request_put\":{\"key\":\"YQ==\",\"value\":\"Yg==\"}}],\
+        \"failure\":[{\"request_range\":{\"key\":\"YQ==\"}}]}"),
     ("POST", "/v3/kv/put", "", "{\"key\":\"Zm9v\",\"value\":\"YmFy\",\"prev_kv\":true}"),
     ("POST", "/v3/kv/put", "", "{\"key\":\"Zm9v\",\"value\":\"YmF6\",\"prevKv\":true}"),
     ("POST", "/v3/kv/put", "", "{\"key\":\"Zm9v\",\"lease\":5}"),
-    ("POST", "/v3/kv/deleterange", "", "{\"key\":\"AA==\",\"range_end\":\"AA==\",\"prev_kv\":true}"),
+    ("POST", "/v3/kv/deleterange", "",
+        "{\"key\":\"AA==\",\"range_end\":\"AA==\",\"prev_kv\":true}"),
     ("POST", "/v3/kv/compaction", "", "{\"revision\":\"1000000\"}"),
     ("POST", "/v3/lease/grant", "", "{\"TTL\":\"9000000001\"}"),
     ("POST", "/v3/lease/grant", "", "{\"TTL\":600,\"ID\":700}"),

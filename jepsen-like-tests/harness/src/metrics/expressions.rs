@@ -27,7 +27,8 @@ use Calm::{Open, Quiet};
 #[rustfmt::skip]
 pub(super) const ALERTS: &[Alert] = &[
     ("etcdMembersDown", r#"max without (endpoint) (sum without ({I}) (up{{S}} == bool 0) or count without (To) (sum without ({I}) (rate(etcd_network_peer_sent_failures_total{{S}}[120s])) > 0.01))"#, "> 0", Quiet),
-    ("etcdInsufficientMembers", r#"sum(up{{S}} == bool 1) without ({I})"#, r#"< ((count(up{{S}}) without ({I}) + 1) / 2)"#, Quiet),
+    ("etcdInsufficientMembers", r#"sum(up{{S}} == bool 1) without ({I})"#,
+        r#"< ((count(up{{S}}) without ({I}) + 1) / 2)"#, Quiet),
     ("etcdNoLeader", r#"etcd_server_has_leader{{S}}"#, "== 0", Quiet),
     ("etcdHighNumberOfLeaderChanges", r#"increase((max without ({I}) (etcd_server_leader_changes_seen_total{{S}}) or 0*absent(etcd_server_leader_changes_seen_total{{S}}))[15m:1m])"#, ">= 4", Quiet),
     ("etcdHighNumberOfFailedGRPCRequests", r#"100 * sum(rate(grpc_server_handled_total{{S}, grpc_code=~"Unknown|FailedPrecondition|ResourceExhausted|Internal|Unavailable|DataLoss|DeadlineExceeded"}[5m])) without (grpc_type, grpc_code) / sum(rate(grpc_server_handled_total{{S}}[5m])) without (grpc_type, grpc_code)"#, "> 1", Quiet),
@@ -46,7 +47,8 @@ pub(super) const ALERTS: &[Alert] = &[
 pub(super) const PANELS: &[(&str, &str)] = &[
     ("Up", r#"sum(etcd_server_has_leader{{D}})"#),
     ("RPC rate", r#"sum(rate(grpc_server_started_total{{D},grpc_type="unary"}[1m]))"#),
-    ("RPC failed rate", r#"sum(rate(grpc_server_handled_total{{D},grpc_type="unary",grpc_code=~"Unknown|FailedPrecondition|ResourceExhausted|Internal|Unavailable|DataLoss|DeadlineExceeded"}[1m]))"#),
+    ("RPC failed rate", r#"sum(rate(grpc_server_handled_total{{D},grpc_type="unary",
+        grpc_code=~"Unknown|FailedPrecondition|ResourceExhausted|Internal|Unavailable|DataLoss|DeadlineExceeded"}[1m]))"#),
     ("Watch streams", r#"sum(grpc_server_started_total{{D},grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"}) - sum(grpc_server_handled_total{{D},grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"})"#),
     ("Lease streams", r#"sum(grpc_server_started_total{{D},grpc_service="etcdserverpb.Lease",grpc_type="bidi_stream"}) - sum(grpc_server_handled_total{{D},grpc_service="etcdserverpb.Lease",grpc_type="bidi_stream"})"#),
     ("DB size", r#"etcd_mvcc_db_total_size_in_bytes{{D}}"#),
