@@ -8,7 +8,10 @@
 use tonic::Code;
 
 macro_rules! catalogue {
-    ($($name:ident $id:literal $exit_code:literal $title:literal, $cause:literal, $next:literal;)*) => {
+    ($(
+        $name:ident $id:literal $exit_code:literal $title:literal,
+        $cause:literal, $next:literal;
+    )*) => {
         /// The name of an error in the code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Id {
@@ -254,13 +257,14 @@ pub(crate) fn of_status(code: Code, message: &str) -> Id {
 pub fn errors_page() -> String {
     let mut page = String::from(
         "# Errors of the tools\n\n\
-         What `engram ctl`, `util` and `bench` print when something is wrong: the id, the cause and \
-         the next step.\nIds are never given to another error. Generated from \
+         What `engram ctl`, `util` and `bench` print when something is wrong: the id, the cause \
+         and the next step.\nIds are never given to another error. Generated from \
          `cluster-tools/src/catalogue.rs`.\n\n\
          ## Exit codes\n\n\
          | code | meaning |\n|---|---|\n\
          | 0 | done |\n| 1 | the server refused, or an error of the cluster |\n\
-         | 2 | no connection, no leader, or the login failed |\n| 3 | the text on standard input makes no sense |\n\
+         | 2 | no connection, no leader, or the login failed |\n\
+         | 3 | the text on standard input makes no sense |\n\
          | 4 | not offered |\n| 5 | interrupted by the server |\n| 6 | input or output failed |\n\
          | 128 | the command line makes no sense |\n\n\
          `engram ctl doctor` ends with 0 (well), 1 (warnings) or 2 (something needs you now); `ctl \

@@ -73,7 +73,7 @@ fn tree() -> Command {
         .subcommand(
             Command::new("apiserver")
                 .about("Serve the Kubernetes API over any etcd v3; takes kube-apiserver's flags")
-                .args(apiserver_flags::TABLES.iter().flat_map(|table| table.iter().filter_map(of_component))),
+                .args(apiserver_flags::TABLES.iter().copied().flatten().filter_map(of_component)),
         )
         .subcommand(
             Command::new("controllers")

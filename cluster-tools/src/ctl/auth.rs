@@ -76,7 +76,14 @@ pub(crate) struct UserAdd {
     /// The user's name; `name:password` is understood, but others can see it.
     user: String,
     /// `false` reads the password from standard input without asking.
-    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true")]
+    #[arg(
+        long,
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true"
+    )]
     interactive: bool,
     /// The password; others can see it.
     #[arg(long, hide = true, conflicts_with = "no_password")]
@@ -102,7 +109,14 @@ pub(crate) struct Passwd {
     /// The user's name.
     user: String,
     /// `false` reads the password from standard input without asking.
-    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true")]
+    #[arg(
+        long,
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true"
+    )]
     interactive: bool,
 }
 

@@ -27,59 +27,177 @@ const GLOBAL: &str = "Global flags";
 #[derive(Args)]
 pub(crate) struct Flags {
     /// Client URLs, separated by commas; the first that answers is used [default: 127.0.0.1:2379].
-    #[arg(long, global = true, env = "ETCDCTL_ENDPOINTS", value_delimiter = ',', value_name = "URL", help_heading = GLOBAL)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_ENDPOINTS",
+        value_delimiter = ',',
+        value_name = "URL",
+        help_heading = GLOBAL
+    )]
     endpoints: Option<Vec<String>>,
     /// The context to use in place of the current one.
-    #[arg(id = "context-name", long = "context", global = true, env = "ENGRAM_CONTEXT", value_name = "NAME", help_heading = GLOBAL)]
+    #[arg(
+        id = "context-name",
+        long = "context",
+        global = true,
+        env = "ENGRAM_CONTEXT",
+        value_name = "NAME",
+        help_heading = GLOBAL
+    )]
     context: Option<String>,
     /// How answers are written; json and simple are etcdctl's.
-    #[arg(short = 'o', long, short_alias = 'w', alias = "write-out", global = true, env = "ETCDCTL_WRITE_OUT", default_value = "table", value_name = "FORMAT", help_heading = GLOBAL)]
+    #[arg(
+        short = 'o',
+        long,
+        short_alias = 'w',
+        alias = "write-out",
+        global = true,
+        env = "ETCDCTL_WRITE_OUT",
+        default_value = "table",
+        value_name = "FORMAT",
+        help_heading = GLOBAL
+    )]
     output: Format,
     /// Write keys and values, and member ids in JSON, in hexadecimal.
     #[arg(long, global = true, env = "ETCDCTL_HEX", help_heading = GLOBAL)]
     hex: bool,
     /// The user, with a prompt for the password (`name:password` is understood, but others can
     /// see it in the list of processes).
-    #[arg(id = "login-user", long = "user", global = true, env = "ETCDCTL_USER", hide_env_values = true, value_name = "NAME", help_heading = GLOBAL)]
+    #[arg(
+        id = "login-user",
+        long = "user",
+        global = true,
+        env = "ETCDCTL_USER",
+        hide_env_values = true,
+        value_name = "NAME",
+        help_heading = GLOBAL
+    )]
     user: Option<String>,
     /// The user's password; better set ETCDCTL_PASSWORD or let it be asked for.
-    #[arg(id = "login-password", long = "password", global = true, env = "ETCDCTL_PASSWORD", hide_env_values = true, value_name = "PASSWORD", help_heading = GLOBAL)]
+    #[arg(
+        id = "login-password",
+        long = "password",
+        global = true,
+        env = "ETCDCTL_PASSWORD",
+        hide_env_values = true,
+        value_name = "PASSWORD",
+        help_heading = GLOBAL
+    )]
     password: Option<String>,
     /// A ready token, such as a JWT, in place of user and password.
-    #[arg(long, global = true, env = "ETCDCTL_AUTH_JWT_TOKEN", hide_env_values = true, value_name = "TOKEN", help_heading = GLOBAL)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_AUTH_JWT_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        help_heading = GLOBAL
+    )]
     auth_jwt_token: Option<String>,
     /// The CAs that sign the servers' certificates (PEM); without it, the system's.
     #[arg(long, global = true, env = "ETCDCTL_CACERT", value_name = "FILE", help_heading = GLOBAL)]
     cacert: Option<PathBuf>,
     /// The client's certificate (PEM).
-    #[arg(id = "tls-cert", long = "cert", global = true, env = "ETCDCTL_CERT", value_name = "FILE", help_heading = GLOBAL)]
+    #[arg(
+        id = "tls-cert",
+        long = "cert",
+        global = true,
+        env = "ETCDCTL_CERT",
+        value_name = "FILE",
+        help_heading = GLOBAL
+    )]
     cert: Option<PathBuf>,
     /// The client certificate's key (PEM).
-    #[arg(id = "tls-key", long = "key", global = true, env = "ETCDCTL_KEY", value_name = "FILE", help_heading = GLOBAL)]
+    #[arg(
+        id = "tls-key",
+        long = "key",
+        global = true,
+        env = "ETCDCTL_KEY",
+        value_name = "FILE",
+        help_heading = GLOBAL
+    )]
     key: Option<PathBuf>,
     /// Whether endpoints without a scheme are plain; `--insecure-transport=false` makes them TLS.
-    #[arg(long, global = true, env = "ETCDCTL_INSECURE_TRANSPORT", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", value_name = "BOOL", help_heading = GLOBAL)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_INSECURE_TRANSPORT",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true",
+        value_name = "BOOL",
+        help_heading = GLOBAL
+    )]
     insecure_transport: bool,
     /// Do not check whose the server's certificate is: for tests only.
     #[arg(long, global = true, env = "ETCDCTL_INSECURE_SKIP_TLS_VERIFY", help_heading = GLOBAL)]
     insecure_skip_tls_verify: bool,
     /// How long an answer may take.
-    #[arg(long, global = true, env = "ETCDCTL_COMMAND_TIMEOUT", default_value = "5s", value_parser = parse_duration, value_name = "DURATION", help_heading = GLOBAL)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_COMMAND_TIMEOUT",
+        default_value = "5s",
+        value_parser = parse_duration,
+        value_name = "DURATION",
+        help_heading = GLOBAL
+    )]
     command_timeout: Duration,
     /// How long making a connection may take.
-    #[arg(long, global = true, env = "ETCDCTL_DIAL_TIMEOUT", default_value = "2s", value_parser = parse_duration, value_name = "DURATION", help_heading = GLOBAL)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_DIAL_TIMEOUT",
+        default_value = "2s",
+        value_parser = parse_duration,
+        value_name = "DURATION",
+        help_heading = GLOBAL
+    )]
     dial_timeout: Duration,
     /// Time between two pings on an idle connection.
-    #[arg(long, global = true, env = "ETCDCTL_KEEPALIVE_TIME", default_value = "2s", value_parser = parse_duration, value_name = "DURATION", help_heading = GLOBAL)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_KEEPALIVE_TIME",
+        default_value = "2s",
+        value_parser = parse_duration,
+        value_name = "DURATION",
+        help_heading = GLOBAL
+    )]
     keepalive_time: Duration,
     /// How long a ping's answer may take.
-    #[arg(long, global = true, env = "ETCDCTL_KEEPALIVE_TIMEOUT", default_value = "6s", value_parser = parse_duration, value_name = "DURATION", help_heading = GLOBAL)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_KEEPALIVE_TIMEOUT",
+        default_value = "6s",
+        value_parser = parse_duration,
+        value_name = "DURATION",
+        help_heading = GLOBAL
+    )]
     keepalive_timeout: Duration,
     /// The largest request to send, in bytes; 0 is 2 MiB.
-    #[arg(long, global = true, env = "ETCDCTL_MAX_REQUEST_BYTES", default_value_t = 0, value_name = "BYTES", help_heading = GLOBAL)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_MAX_REQUEST_BYTES",
+        default_value_t = 0,
+        value_name = "BYTES",
+        help_heading = GLOBAL
+    )]
     max_request_bytes: usize,
     /// The largest answer to take, in bytes; 0 is no limit.
-    #[arg(long, global = true, env = "ETCDCTL_MAX_RECV_BYTES", default_value_t = 0, value_name = "BYTES", help_heading = GLOBAL)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_MAX_RECV_BYTES",
+        default_value_t = 0,
+        value_name = "BYTES",
+        help_heading = GLOBAL
+    )]
     max_recv_bytes: usize,
     /// Say on standard error what is used.
     #[arg(long, global = true, env = "ETCDCTL_DEBUG", help_heading = GLOBAL)]
@@ -89,7 +207,17 @@ pub(crate) struct Flags {
     discovery_srv: Option<String>,
     #[arg(long, global = true, env = "ETCDCTL_DISCOVERY_SRV_NAME", hide = true)]
     discovery_srv_name: Option<String>,
-    #[arg(long, global = true, env = "ETCDCTL_INSECURE_DISCOVERY", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", hide = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "ETCDCTL_INSECURE_DISCOVERY",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true",
+        hide = true
+    )]
     insecure_discovery: bool,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariants: what one revision changed at the source is one transaction at the destination,
 //! unless it has more operations than `--max-txn-ops`; the base is read at one revision and the
-//! watch begins right behind it. Revisions and leases are not carried over: `ctl migrate` does that.
+//! watch begins right behind it. Revisions and leases are not carried over, as `ctl migrate` does.
 //!
 //! Must not know: what the keys mean.
 
@@ -57,7 +57,14 @@ pub(crate) struct Mirror {
     #[arg(long)]
     dest_cacert: Option<PathBuf>,
     /// Whether a destination without a scheme is plain.
-    #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true")]
+    #[arg(
+        long,
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true"
+    )]
     dest_insecure_transport: bool,
     /// The user at the destination, with a prompt for the password.
     #[arg(long)]

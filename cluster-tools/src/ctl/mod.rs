@@ -1,8 +1,8 @@
 //! `engram ctl`: everything etcdctl does, in better words, and what an operator wishes it did.
 //!
 //! Invariants: it speaks nothing but the published etcd API (and HTTP for metrics), so it works
-//! with the real etcd as well; `-o simple` and `-o json` are etcdctl's own output; a command line of
-//! etcdctl means the same here.
+//! with the real etcd as well; `-o simple` and `-o json` are etcdctl's own output; a command line
+//! of etcdctl means the same here.
 //!
 //! Must not know: how the server is built inside.
 

@@ -6,16 +6,21 @@ use clap::CommandFactory as _;
 
 const HEAD: &str = "# engram ctl
 
-Everything etcdctl 3.7 does, and what an operator wishes it did. It speaks the published etcd API, so it works
-with every etcd v3 endpoint. Generated from the command tree in `cluster-tools/src/ctl`.
+Everything etcdctl 3.7 does, and what an operator wishes it did. It speaks the published etcd API,
+so it works with every etcd v3 endpoint. Generated from the command tree in
+`cluster-tools/src/ctl`.
 
-- A command line of etcdctl means the same here. `-o simple` and `-o json` print what etcdctl prints, so that
-  scripts port; the default is a table, and `-o yaml` is the JSON as YAML. The formats `fields` and `protobuf`
-  are not offered.
-- Keys and values never drive the terminal: control bytes are shown as `\\x1b`, or all bytes with `--hex`. Raw
-  bytes come out with `-o simple` into a pipe, and with `--print-value-only`.
-- A flag beats its `ETCDCTL_*` variable, and both beat the context (`engram ctl context`), whose file is
-  `~/.config/engram/contexts.json` or `ENGRAM_CONTEXTS`, with mode 0600 and never a password.
+- A command line of etcdctl means the same here. `-o simple` and `-o json` print what etcdctl
+  prints, so that scripts port; where etcdctl prints a sentence for `-w json` too (`defrag`,
+  `compaction`, `auth enable` and `disable`), a document is printed. The default is a table, and
+  `-o yaml` is the JSON as YAML. The formats `fields` and `protobuf` are not offered.
+- A command line that makes no sense ends with 128, also where etcdctl ends with 1 (flags and
+  commands that it does not know).
+- Keys and values never drive the terminal: control bytes are shown as `\\x1b`, or all bytes with
+  `--hex`. Raw bytes come out with `-o simple` into a pipe, and with `--print-value-only`.
+- A flag beats its `ETCDCTL_*` variable, and both beat the context (`engram ctl context`), whose
+  file is `~/.config/engram/contexts.json` or `ENGRAM_CONTEXTS`, with mode 0600 and never a
+  password.
 - `--user NAME` asks for the password without showing it; scripts set `ETCDCTL_PASSWORD`.
 - Errors have an id, a cause and a next step: [errors](errors.md).
 

@@ -75,7 +75,8 @@ macro_rules! from {
     };
 }
 
-from!(bool => Bool, i32 => Int, i64 => Int, u32 => Uint, u64 => Uint, f64 => Float, &str => Text, String => Text);
+from!(bool => Bool, i32 => Int, i64 => Int, u32 => Uint, u64 => Uint, f64 => Float);
+from!(&str => Text, String => Text);
 
 impl From<usize> for Doc {
     fn from(value: usize) -> Self {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
+use crate::pause::pause;
 use crate::process::{self, Kind, Member, POLL, Programs, free_ports};
 
 /// How long a replacement may take.
@@ -88,7 +89,7 @@ impl Ctl<'_> {
             if began.elapsed() > DEADLINE {
                 bail!("nobody leads:\n{table}");
             }
-            tokio::time::sleep(POLL).await;
+            pause(POLL).await;
         }
     }
 
