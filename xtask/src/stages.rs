@@ -105,7 +105,7 @@ fn suites(root: &Path) -> Vec<Stage> {
     let harness = harness(root);
     vec![
         Stage::program("differential", &harness, &["diff"]),
-        Stage::program("authentication", &harness, &["auth"]),
+        Stage::program("authentication", &harness, &["auth", "--requests", "150"]),
         // etcdctl's command lines against both.
         Stage::program("etcdctl transcripts", &harness, &["etcdctl"]),
         Stage::program("bad input", &harness, &["bad-input"]),
