@@ -79,6 +79,11 @@ impl GrpcDoor {
         GrpcDoor(Arc::new(Grpc { member, calls, services }))
     }
 
+    /// Whether a request shows a certificate that would make it a user's, were it gRPC.
+    pub(crate) fn shows_user<B>(&self, request: &Request<B>) -> bool {
+        self.0.member.reader().auth_enabled() && self.0.common_name(request).is_some()
+    }
+
     /// Answers one call.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response<MeteredBody> {
         let Ok(answer) = self.0.grpc(request).await;
@@ -117,7 +122,7 @@ impl Grpc {
 
     /// The name in the certificate that the connection showed, where `--client-cert-auth` makes it
     /// the name of a user.
-    fn common_name(&self, request: &Request<Body>) -> Option<Arc<str>> {
+    fn common_name<B>(&self, request: &Request<B>) -> Option<Arc<str>> {
         if !self.member.config().tls.clients.client_cert_auth {
             return None;
         }

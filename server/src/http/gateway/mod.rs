@@ -22,13 +22,16 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header,
+};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use prost_reflect::DescriptorPool;
 use tonic::Status;
 
+use super::pages::plain_error;
 use crate::doors::GrpcDoor;
 use crate::limits::GATEWAY_VALUE_PER_REQUEST_BYTE;
 use frames::{Messages, Requests, framed};
@@ -80,6 +83,9 @@ impl Gateway {
     ///
     /// *Cancellation*: dropping the answer, or its body, ends the call behind it.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response {
+        if self.0.grpc.shows_user(&request) {
+            return plain_error(StatusCode::BAD_REQUEST, NO_USER_BY_CERTIFICATE);
+        }
         let (mut parts, body) = request.into_parts();
         if websocket::is_wanted(&parts.headers) {
             return websocket::upgraded(self.clone(), &mut parts).await;
@@ -111,6 +117,10 @@ impl Gateway {
         }
     }
 }
+
+/// Compat: whoever believes to be a user by the certificate's name is told that it is not so here.
+const NO_USER_BY_CERTIFICATE: &str = "CommonName of client sending a request against gateway will \
+                                      be ignored and not used as expected";
 
 /// What is done with the bytes of a body after its one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
