@@ -10,7 +10,6 @@ use std::io::{BufWriter, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use bbolt::BboltError;
 use bbolt::etcd::{Contents, Lease, Member as StoredMember, write};
@@ -23,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use crate::clock::Clock;
 use crate::errors::status;
 use crate::limits::{SNAPSHOT_CHUNK_BYTES, SNAPSHOT_CHUNKS_QUEUED_MAX, SNAPSHOTS_MAX};
 use crate::member::Member;
@@ -84,7 +84,8 @@ pub(crate) async fn stream(
         },
     )?;
     let (sender, receiver) = mpsc::channel(SNAPSHOT_CHUNKS_QUEUED_MAX);
-    tokio::task::spawn_blocking(move || send(made, &sender, turn));
+    let clock = Arc::clone(member.clock());
+    tokio::task::spawn_blocking(move || send(made, &sender, &*clock, turn));
     Ok(ReceiverStream::new(receiver))
 }
 
@@ -154,9 +155,10 @@ fn members(member: &Member) -> Vec<StoredMember> {
 fn send(
     mut made: Made,
     sender: &mpsc::Sender<Result<SnapshotResponse, Status>>,
+    clock: &dyn Clock,
     _turn: OwnedSemaphorePermit,
 ) {
-    let began = Instant::now();
+    let began = clock.now();
     let total_bytes = made.bytes;
     tracing::info!(total_bytes, "sending database snapshot to client");
     let mut hash = Sha256::new();
@@ -178,7 +180,8 @@ fn send(
     }
     let sum = Bytes::copy_from_slice(&hash.finalize());
     if sender.blocking_send(Ok(message(sum, 0))).is_ok() {
-        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = clock.now().0.saturating_sub(began.0);
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(total_bytes, took_ms, "successfully sent database snapshot to client");
     }
 }
