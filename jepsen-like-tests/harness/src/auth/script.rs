@@ -225,6 +225,29 @@ fn users_and_roles() -> Script {
     script
 }
 
+/// Ranges inside, across and outside of what is granted.
+const SPANS: [(&str, &str); 19] = [
+    ("a", ""),
+    ("a", "b"),
+    ("a", "c"),
+    ("a", "d"),
+    ("c", ""),
+    ("d", "h"),
+    ("d", "i"),
+    ("e", "g"),
+    ("m", "q"),
+    ("x", "\0"),
+    ("y", "\0"),
+    ("w", "\0"),
+    ("\0", "\0"),
+    ("zz", ""),
+    ("z", "y"),
+    ("g", "a"),
+    ("q", ""),
+    ("p", ""),
+    ("p\0", ""),
+];
+
 fn permissions() -> Script {
     let (read, write, both) = (Type::Read as i32, Type::Write as i32, Type::Readwrite as i32);
     let none = Ask::RoleGrantPermission(pb::AuthRoleGrantPermissionRequest {
@@ -261,27 +284,7 @@ fn permissions() -> Script {
     .map(|ask| (ROOT, ask))
     .collect();
     script.push((Nobody, login("ann")));
-    for (key, range_end) in [
-        ("a", ""),
-        ("a", "b"),
-        ("a", "c"),
-        ("a", "d"),
-        ("c", ""),
-        ("d", "h"),
-        ("d", "i"),
-        ("e", "g"),
-        ("m", "q"),
-        ("x", "\0"),
-        ("y", "\0"),
-        ("w", "\0"),
-        ("\0", "\0"),
-        ("zz", ""),
-        ("z", "y"),
-        ("g", "a"),
-        ("q", ""),
-        ("p", ""),
-        ("p\0", ""),
-    ] {
+    for (key, range_end) in SPANS {
         script.push((ANN, Ask::Range(range(key, range_end))));
         script.push((ANN, Ask::Delete(delete(key, range_end))));
         let with_previous = pb::DeleteRangeRequest { prev_kv: true, ..delete(key, range_end) };

@@ -1,6 +1,6 @@
 //! Tokens: how a client says again who it is, after it gave its password once.
 //!
-//! Invariant: no token is written into a log line; where one must be told apart, its fingerprint is.
+//! Invariant: no token is written into a log line.
 //! Must not know: passwords, and what users may do.
 
 mod jwt;
