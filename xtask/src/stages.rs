@@ -97,6 +97,7 @@ fn kubernetes_suites(root: &Path, own: &Path) -> Vec<Stage> {
         Stage::program("kubectl transcripts", &harness, &["kubectl"]),
         Stage::program("swap cells", &harness, &["swap"]),
         Stage::program("walk", &harness, &["walk"]),
+        Stage::program("control plane", &harness, &["control-plane"]),
     ]
 }
 

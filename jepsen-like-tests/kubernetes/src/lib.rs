@@ -8,6 +8,8 @@
 
 pub mod bench;
 pub mod client;
+pub(crate) mod cluster;
+pub mod control_plane;
 pub mod diff;
 pub mod kubectl;
 pub mod process;

@@ -11,7 +11,7 @@ use engram_kubernetes_harness::diff::conversation::Conversation;
 use engram_kubernetes_harness::diff::{self, bad_input, report::Report};
 use engram_kubernetes_harness::process::{self, Programs};
 use engram_kubernetes_harness::sides::{Api, Side, Store};
-use engram_kubernetes_harness::{bench, kubectl, record, swap, walk};
+use engram_kubernetes_harness::{bench, control_plane, kubectl, record, swap, walk};
 use programs::finish;
 
 /// Holds the same conversations with the real Kubernetes programs and with ours.
@@ -63,6 +63,18 @@ enum Suite {
         /// The store under them.
         #[arg(long, value_enum, default_value = "engram")]
         store: Under,
+    },
+    /// Run the real control plane on three members of the real etcd, then of ours.
+    ControlPlane {
+        /// ConfigMaps; the leader is killed in their middle.
+        #[arg(long, default_value_t = 500)]
+        maps: usize,
+        /// Replicas of the Deployment.
+        #[arg(long, default_value_t = 5)]
+        replicas: usize,
+        /// More flags of kube-apiserver, for both.
+        #[arg(long, allow_hyphen_values = true)]
+        flag: Vec<String>,
     },
     /// Measure beside the real kube-apiserver on the real etcd.
     Bench {
@@ -185,6 +197,12 @@ async fn run(suite: Suite) -> Result<()> {
         }
         Suite::Swap { only } => swap_cells(&programs, only.as_deref()).await,
         Suite::Walk { against, store } => walk_through(&programs, against, store).await,
+        Suite::ControlPlane { maps, replicas, flag } => {
+            let folder = tempfile::tempdir()?;
+            let plan = control_plane::Plan { maps, replicas, flags: flag };
+            let walked = control_plane::run(&programs, folder.path(), &plan).await?;
+            judge("control plane", &walked, "engram-kubernetes control-plane")
+        }
         Suite::Bench { created, clients, listed, watchers, replicas } => {
             let plan = bench::Plan { created, clients, listed, watchers, replicas };
             let folder = tempfile::tempdir()?;
@@ -351,6 +369,11 @@ async fn walk_through(programs: &Programs, against: Who, store: Under) -> Result
     let folder = tempfile::tempdir()?;
     let api = if against == Who::Ours { Api::Ours } else { Api::Real };
     let walked = walk::run(programs, folder.path(), api, store.store()).await?;
+    judge("walk", &walked, "engram-kubernetes walk")
+}
+
+/// Prints what held and what did not.
+fn judge(suite: &str, walked: &walk::Walked, again: &str) -> Result<()> {
     for line in &walked.passed {
         println!("held: {line}");
     }
@@ -358,7 +381,7 @@ async fn walk_through(programs: &Programs, against: Who, store: Under) -> Result
         println!("FAILED: {line}");
     }
     let (passed, failed) = (walked.passed.len() as u64, walked.failed.len() as u64);
-    finish("walk", passed, failed, "engram-kubernetes walk")
+    finish(suite, passed, failed, again)
 }
 
 fn show(report: &Report, against: &Against, whole: bool) -> Result<()> {

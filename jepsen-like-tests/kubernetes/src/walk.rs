@@ -11,76 +11,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::client::{Client, Stream};
+use crate::cluster::Cluster;
 use crate::pause;
-use crate::process::{Process, Programs, free_ports};
-use crate::sides::{Api, Side, Store, TOKEN, start_api, start_store_member, write_kubeconfig};
+use crate::process::Programs;
+use crate::sides::{Api, Side, Store};
 use crate::workload::{Deployment, get, is_available, pods};
 
-const MEMBERS: usize = 3;
+/// API servers, as many as members.
+const SERVERS: usize = 3;
 const REPLICAS: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Three members, an API server on each, controllers as clients of the first two.
-#[derive(Debug)]
-struct Cluster {
-    members: Vec<Process>,
-    endpoints: Vec<String>,
-    /// The API servers, each a side without processes of its own.
-    sides: Vec<Side>,
-}
-
-impl Cluster {
-    async fn start(programs: &Programs, folder: &Path, api: Api, store: Store) -> Result<Self> {
-        let ports = free_ports(MEMBERS * 3)?;
-        let members: Vec<_> = ports[..MEMBERS * 2].chunks(2).map(|it| (it[0], it[1])).collect();
-        let endpoints: Vec<_> =
-            members.iter().map(|(client, _)| format!("http://127.0.0.1:{client}")).collect();
-        let processes = (0..MEMBERS)
-            .map(|number| start_store_member(programs, folder, store, &members, number))
-            .collect::<Result<Vec<_>>>()?;
-        let mut cluster = Self { members: processes, endpoints, sides: Vec::new() };
-        for port in &ports[MEMBERS * 2..] {
-            let name = format!("api-{port}");
-            let own = folder.join(&name);
-            std::fs::create_dir_all(&own)?;
-            let endpoints = cluster.endpoints.join(",");
-            let server = start_api(programs, &own, api, &endpoints, *port, &[])?;
-            let mut side = Side {
-                client: Client::new(*port, TOKEN)?,
-                kubeconfig: write_kubeconfig(&own, "kubeconfig", *port)?,
-                processes: vec![server],
-                ready_after: Duration::ZERO,
-                port: *port,
-                folder: own,
-                name,
-            };
-            side.wait_ready().await?;
-            cluster.sides.push(side);
-        }
-        Ok(cluster)
-    }
-
-    async fn leader(&self, programs: &Programs) -> Result<usize> {
-        for (number, endpoint) in self.endpoints.iter().enumerate() {
-            let mut command = tokio::process::Command::new(programs.peer("etcdctl"));
-            command.args(["endpoint", "status", "-w", "json", "--endpoints", endpoint]);
-            let output = command.kill_on_drop(true).output().await.context("starting etcdctl")?;
-            let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-            let status = &status[0]["Status"];
-            if !status.is_null() && status["leader"] == status["header"]["member_id"] {
-                return Ok(number);
-            }
-        }
-        bail!("no member says that it leads")
-    }
-}
-
 /// What the walk came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Walked {
     /// What was checked and held, in words.
     pub passed: Vec<String>,
@@ -92,7 +39,7 @@ pub struct Walked {
 ///
 /// *Errors*: a step did not come to its end.
 pub async fn run(programs: &Programs, folder: &Path, api: Api, store: Store) -> Result<Walked> {
-    let mut cluster = Cluster::start(programs, folder, api, store).await?;
+    let mut cluster = Cluster::start(programs, folder, api, store, SERVERS, &[]).await?;
     for side in &mut cluster.sides[..2] {
         side.start_our_controllers(programs, &["--leader-elect"])?;
     }
@@ -104,7 +51,7 @@ pub async fn run(programs: &Programs, folder: &Path, api: Api, store: Store) -> 
 }
 
 async fn walk(cluster: &mut Cluster, programs: &Programs) -> Result<Walked> {
-    let mut walked = Walked { passed: Vec::new(), failed: Vec::new() };
+    let mut walked = Walked::default();
     let [first, second, third] = [0, 1, 2].map(|side| cluster.sides[side].client.another());
     let watched = format!("{}?watch=true&labelSelector=app%3Dweb", pods());
     let watch = third.watch(&watched, &[("Accept", "application/json")]).await?;
@@ -173,7 +120,8 @@ async fn rolling(client: &Client) -> Result<()> {
     .await
 }
 
-fn note(walked: &mut Walked, holds: bool, what: &str) {
+/// Notes what was checked.
+pub(crate) fn note(walked: &mut Walked, holds: bool, what: &str) {
     let list = if holds { &mut walked.passed } else { &mut walked.failed };
     list.push(what.to_owned());
 }

@@ -1,0 +1,116 @@
+//! The error lines in the logs of Kubernetes components, as far as they are the same in every run.
+//!
+//! Invariant: two lines are the same when a component wrote them at one place in its source with one
+//! text, where numbers, names drawn at random and what a gRPC error describes do not count. What a
+//! request meets that is under way when the leader is killed is chance on both stores; the rows of
+//! [`CHANCE`] name it, and each says why.
+//!
+//! Must not know: what led to a line.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+
+/// Masked lines, each with the first real one.
+pub(super) type Seen = BTreeMap<String, String>;
+
+/// What is in lines that are left out, and why.
+const CHANCE: [(&str, &str); 5] = [
+    ("code = Unavailable", "the member that was asked, or the leader it asked, was killed"),
+    ("code:0xe,", "the same, as the client library prints it"),
+    ("context deadline exceeded", "the request waited for the election"),
+    ("code = DeadlineExceeded", "the same, as the client library prints it"),
+    ("is not as new as written version", "the watch hung on the killed member; it is tried again"),
+];
+
+/// Reads the logs of the real components below a folder.
+pub(super) fn read(folder: &Path) -> Result<Seen> {
+    let mut seen = Seen::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            seen.append(&mut read(&path)?);
+            continue;
+        }
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let component = name.trim_end_matches(|it: char| it.is_ascii_digit() || it == '-');
+        if !["apiserver", "kube-controller-manager", "kube-scheduler"].contains(&component) {
+            continue;
+        }
+        let text = std::fs::read(&path)?;
+        for line in String::from_utf8_lossy(&text).lines() {
+            if let Some(masked) = masked(line) {
+                seen.entry(format!("{component} {masked}")).or_insert_with(|| line.to_owned());
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// The line without what changes; none when it tells of no error.
+///
+/// *Shape*: `E1121 16:10:24.123456   123 place.go:12] text` becomes `place.go:12] text`.
+fn masked(line: &str) -> Option<String> {
+    if line.starts_with("panic: ") || line.starts_with("fatal error: ") {
+        return Some(line.to_owned());
+    }
+    let rest = line.strip_prefix(['E', 'F'])?;
+    if !rest.get(..4)?.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (head, text) = rest.split_once("] ")?;
+    let place = head.rsplit(' ').next()?;
+    if CHANCE.iter().any(|(part, _)| text.contains(part)) {
+        return None;
+    }
+    let text = text.split_once("desc = ").map_or(text, |(before, _)| before);
+    let words: Vec<_> = text.split(' ').map(word).collect();
+    Some(format!("{place}] {}", words.join(" ")))
+}
+
+/// A word with its digits, and with whatever a generated name ends in, masked.
+fn word(word: &str) -> String {
+    let mut out = String::new();
+    for part in word.split_inclusive(['-', '/', '"', '=', '.', ':', ',']) {
+        if part.bytes().any(|byte| byte.is_ascii_digit()) {
+            out.push('#');
+            out.extend(part.chars().last().filter(|last| last.is_ascii_punctuation()));
+        } else {
+            out.push_str(part);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn lines_of_one_place_and_text_are_one() {
+        let first = "E1121 16:10:24.1 77 wr.go:12] \"Failed\" err=\"rpc error: code = NotFound \
+                     desc = none\" pod=\"default/web-5d8f-x7k2p\"";
+        let second = "E1122 06:01:02.2 78 wr.go:12] \"Failed\" err=\"rpc error: code = NotFound \
+                      desc = no such\"";
+        let said = "wr.go:12] \"Failed\" err=\"rpc error: code = NotFound ";
+        assert_eq!(masked(first).as_deref(), Some(said));
+        assert_eq!(masked(first), masked(second));
+        let other = "E1122 06:01:02.2 78 wr.go:13] \"Failed\" pod=\"default/web-5d8f-x7k2p\" n=3";
+        assert_eq!(
+            masked(other).as_deref(),
+            Some("wr.go:13] \"Failed\" pod=\"default/web-#-#\" n=#")
+        );
+    }
+
+    #[test]
+    fn what_is_no_error_is_left_out() {
+        assert_eq!(masked("I1121 16:10:24.1 77 wr.go:12] Error"), None);
+        assert_eq!(masked("W1121 16:10:24.1 77 wr.go:12] Error"), None);
+        let unreachable = "E1121 16:10:24.1 77 wr.go:12] \"Failed\" err=\"code = Unavailable\"";
+        assert_eq!(masked(unreachable), None);
+        assert_eq!(masked("Each of them"), None);
+        assert_eq!(masked("Error: no"), None);
+        assert!(masked("panic: runtime error").is_some());
+    }
+}
