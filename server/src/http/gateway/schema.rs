@@ -132,7 +132,7 @@ impl Schema {
         };
         Some(Field {
             number: field.number(),
-            name: field.name().to_owned(),
+            name: published(field),
             json_name: field.json_name().to_owned(),
             list: field.is_list(),
             presence: field.supports_presence(),
@@ -142,9 +142,36 @@ impl Schema {
     }
 }
 
+/// The name in etcd's published files. Where ours differs, so that it reads better in Rust, the
+/// published one is spelled out as the name in JSON, which then is not the usual one.
+fn published(field: &FieldDescriptor) -> String {
+    let mut words = field.name().split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    let usual = words.fold(first, |name, word| {
+        let mut letters = word.chars();
+        let capital = letters.next().map(|letter| letter.to_ascii_uppercase());
+        name + &capital.into_iter().collect::<String>() + letters.as_str()
+    });
+    if usual == field.json_name() { field.name() } else { field.json_name() }.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_have_the_names_of_the_published_files() {
+        let pool = DescriptorPool::decode(services::DESCRIPTORS).expect("our own descriptors");
+        let names = |message: &str| -> Vec<_> {
+            let message = pool.get_message_by_name(message).expect("a message of the API");
+            message.fields().map(|field| published(&field)).collect()
+        };
+        let member = ["ID", "name", "peerURLs", "clientURLs", "isLearner"];
+        assert_eq!(names("etcdserverpb.Member"), member);
+        assert_eq!(names("etcdserverpb.MemberAddRequest"), ["peerURLs", "isLearner"]);
+        assert_eq!(names("etcdserverpb.MemberUpdateRequest"), ["ID", "peerURLs"]);
+        assert_eq!(names("mvccpb.KeyValue")[1], "create_revision");
+    }
 
     #[test]
     fn no_field_of_any_rpc_is_of_an_unknown_kind() {
