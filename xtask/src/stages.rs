@@ -32,6 +32,8 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
     let left_out = left_out(&programs::peers()?);
     // Many minutes the first time, and needed last: it is built while the rest is tested.
     let peers = Background::start(root, &target(root), "build/peers.sh", "kubernetes");
+    // Some 80 MB from the registries of the languages, once.
+    let clients = Background::start(root, &target(root), "build/clients.sh", "clients");
     let built = report.step("release binary", run::step(root, "build/binary.sh", &["--suites"]))
         && report.step("real etcd", run::step(root, "build/peers.sh", &["etcd"]));
     let stage = Stage::cargo("cargo test", &["test", "--workspace", "--no-fail-fast", "--locked"]);
@@ -45,6 +47,11 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
             let stage = Stage::program("metrics", &harness(root), &["metrics"]);
             report.add(stage.name, run::counted(root, &target(root), &stage));
         }
+    }
+    if report.step("client libraries", clients.and_then(Background::wait)) && built {
+        // Some 40 s.
+        let stage = Stage::program("clients", &harness(root), &["clients"]);
+        report.add(stage.name, run::counted(root, &target(root), &stage));
     }
     if report.step("real Kubernetes", peers.and_then(Background::wait)) && built {
         if let Some(stage) = left_out {

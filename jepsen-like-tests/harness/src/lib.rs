@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod bad_input;
+pub mod clients;
 pub mod ctl;
 pub mod diff;
 pub mod digest;

@@ -9,8 +9,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use engram_harness::process::{self, Kind, Member, Programs};
 use engram_harness::{
-    auth, bad_input, ctl, diff, drills, etcdctl, gateway, metrics, opponents, rounds, silent,
-    snapshots,
+    auth, bad_input, clients, ctl, diff, drills, etcdctl, gateway, metrics, opponents, rounds,
+    silent, snapshots,
 };
 use programs::finish;
 
@@ -63,6 +63,12 @@ enum Suite {
         /// Where `build/prometheus.sh` put it; by default, where it puts it.
         #[arg(long)]
         prometheus: Option<std::path::PathBuf>,
+    },
+    /// Run unmodified client libraries against both.
+    Clients {
+        /// Only the libraries whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Run the same etcdctl command lines against both.
     Etcdctl {
@@ -148,6 +154,7 @@ async fn run(suite: Suite) -> Result<()> {
             }
             finish("diff", conversations - failed, failed, "engram-harness diff")
         }
+        Suite::Clients { only } => drive_clients(&programs, only.as_deref()).await,
         Suite::Auth { seed, requests } => authenticate(&programs, seed, requests).await,
         Suite::BadInput => refuse(&programs).await,
         Suite::Snapshots { seed, keys } => carry(&programs, snapshots::Plan { keys, seed }).await,
@@ -204,6 +211,15 @@ async fn break_cluster(programs: &Programs, seed: u64, rounds: u64) -> Result<()
     );
     let again = format!("engram-harness rounds --seed {seed} --rounds {rounds}");
     finish("rounds", summary.passed, summary.failed, &again)
+}
+
+async fn drive_clients(programs: &Programs, only: Option<&str>) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let outcome = clients::run(programs, folder.path(), only).await?;
+    for line in &outcome.failed {
+        println!("FAILED: {line}");
+    }
+    finish("clients", outcome.passed, outcome.failed.len() as u64, "engram-harness clients")
 }
 
 async fn carry(programs: &Programs, plan: snapshots::Plan) -> Result<()> {
