@@ -130,7 +130,10 @@ async fn refused(port: u16) -> bool {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
     let mut stream = stream.expect("open");
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.expect("sent");
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .expect("sent");
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer).await);
     !answer.starts_with(b"HTTP/1.1 200")
