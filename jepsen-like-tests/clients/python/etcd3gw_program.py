@@ -42,7 +42,8 @@ def prefixes():
     down = [value for value, _ in client.get_prefix(P + "list/", **order)]
     everything = len([1 for _, meta in client.get_all() if meta["key"].startswith(P.encode())])
     one = client.delete(P + "list/x")
-    return f"{listed} {down} {everything} {one} {client.delete_prefix(P + 'list/')} {client.delete(P)}"
+    gone = [client.delete_prefix(P + "list/"), client.delete(P)]
+    return f"{listed} {down} {everything} {one} {gone}"
 
 
 def create_and_replace():

@@ -1,4 +1,4 @@
-"""Patroni's etcd3 module: its store of a cluster's state, and the client under it. Arguments: host, port."""
+"""Patroni's etcd3 module: its store of a cluster's state, and its client. Arguments: host, port."""
 
 import json
 import logging

@@ -1,9 +1,9 @@
 //! Unmodified client libraries, each driven by a small program the way its documentation shows,
 //! against the real etcd and against Engram.
 //!
-//! Invariants: a program prints a line for each of its steps, `ok NAME what` or `FAIL NAME why`; both
-//! servers are fresh, and a step passes when the line is an `ok`, and the same on both. A program
-//! that was not fetched (`build/clients.sh`) is told of, and is neither passed nor failed.
+//! Invariants: a program prints a line for each of its steps, `ok NAME what` or `FAIL NAME why`;
+//! both servers are fresh, and a step passes when the line is an `ok`, and the same on both. A
+//! program that was not fetched (`build/clients.sh`) is told of, and is neither passed nor failed.
 //!
 //! Must not know: what a program does.
 

@@ -86,10 +86,9 @@ fn map_name(number: usize) -> String {
 ///
 /// *Shape*: 0 when an earlier try turns out to have made it.
 async fn create(client: &Client, name: &str, text: &str) -> Result<u64> {
-    let body = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"of": "walk"}},
-        "data": {"text": text.repeat(50)},
-    });
+    let metadata = json!({"name": name, "labels": {"of": "walk"}});
+    let data = json!({"text": text.repeat(50)});
+    let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
     let headers = [("Content-Type", "application/json"), ("Accept", "application/json")];
     let deadline = Instant::now() + PATIENCE;
     let mut tries = 0;
