@@ -1,4 +1,5 @@
-//! The lines that a member logs when it starts and ends, in etcd's words: operators search for them.
+//! The lines that a member logs when it starts and ends, in etcd's words: operators search for
+//! them.
 
 use std::time::Duration;
 

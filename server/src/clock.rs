@@ -2,7 +2,7 @@
 //! Invariant: moments never go back; they are meaningless outside the process.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Time since a fixed start of the process. *Units*: a duration since an unspoken origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +35,17 @@ impl SystemClock {
     pub fn shared() -> Arc<dyn Clock> {
         Arc::new(SystemClock(Instant::now()))
     }
+}
+
+/// The date, for what is told to others or outlives the process: tokens, certificates. Nothing that
+/// members must agree on follows from it.
+pub(crate) fn date() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The date as the time since 1970; zero before.
+pub(crate) fn since_1970() -> Duration {
+    date().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 impl Clock for SystemClock {

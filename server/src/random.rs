@@ -1,4 +1,5 @@
-//! The seam of randomness of the doors: one seed per member, given from outside.
+//! The seam of randomness of the doors: one seed per member, given from outside; and, for secrets,
+//! what nobody can guess.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +22,11 @@ impl Numbers {
         mixed ^= mixed >> 31;
         (mixed & (i64::MAX as u64)) as i64
     }
+}
+
+/// A source for secrets, which must not follow from a seed: the system's.
+pub(crate) fn secrets() -> impl rand::Rng {
+    rand::rng()
 }
 
 #[cfg(test)]

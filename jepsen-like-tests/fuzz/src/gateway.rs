@@ -12,8 +12,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         br#"{"key":"Zm9v","value":"YmFy","lease":"7","prev_kv":true}"#,
         br#"{"key":"Zm9v","range_end":"AA==","limit":"3","sort_order":"DESCEND","sort_target":2}"#,
         br#"{"compare":[{"result":"EQUAL","target":"MOD","key":"Zm9v","mod_revision":"1"}],
-             "success":[{"request_put":{"key":"Zm9v"}}],"failure":[{"requestRange":{"key":"YQ"}}]}"#,
-        br#"{"create_request":{"key":"Zm9v","start_revision":-1,"filters":["NOPUT",1]}}{"progress_request":{}}"#,
+             "success":[{"request_put":{"key":"Zm9v"}}],
+             "failure":[{"requestRange":{"key":"YQ"}}]}"#,
+        br#"{"create_request":{"key":"Zm9v","start_revision":-1,"filters":["NOPUT",1]}}
+            {"progress_request":{}}"#,
         br#"{"ID":"1","TTL":1e2,"unknown":{"a":[1,2.5,null,true,"\u00e9\ud83d\ude00"]}}"#,
         br#"{"name":"root","password":"x","options":{"no_password":false}}"#,
     ];

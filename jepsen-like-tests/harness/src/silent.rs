@@ -1,5 +1,5 @@
-//! Thousands of connections that say nothing: over TCP, over TLS, and some that stop in the middle of
-//! a handshake.
+//! Thousands of connections that say nothing: over TCP, over TLS, and some that stop in the middle
+//! of a handshake.
 //!
 //! Invariants: what is measured is printed; while the connections are open every put is answered,
 //! the member's memory grows by a bounded amount for each, and each is cut off by the server.

@@ -17,7 +17,8 @@ use crate::process::{self, Process, Programs, free_ports};
 
 /// The one user of a run: in `system:masters`.
 pub const TOKEN: &str = "admin-token";
-/// By default the real ones hold themselves back to 20 requests a second; that is not what is compared.
+/// By default the real ones hold themselves back to 20 requests a second; that is not what is
+/// compared.
 const UNTHROTTLED: [&str; 2] = ["--kube-api-qps=5000", "--kube-api-burst=5000"];
 const READY: Duration = Duration::from_secs(90);
 

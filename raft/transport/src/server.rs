@@ -35,7 +35,8 @@ impl PeerService {
     }
 }
 
-/// Answers peers on the connections of `incoming` until `stop` resolves, then drops all their connections.
+/// Answers peers on the connections of `incoming` until `stop` resolves, then drops all their
+/// connections.
 ///
 /// To be run on the member's consensus runtime (`Consensus::runtime`), so that no client's request
 /// delays a heartbeat.

@@ -7,10 +7,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proto::status::EtcdError;
+use rand::Rng as _;
 use tokio::sync::Semaphore;
 
 use crate::errors::ServeError;
 use crate::limits::HASHES_MAX;
+use crate::random::secrets;
 
 /// What bcrypt looks at. *Source*: Go's library refuses longer passwords.
 const PASSWORD_BYTES_MAX: usize = 72;
@@ -41,7 +43,7 @@ impl Passwords {
         if password.len() > PASSWORD_BYTES_MAX {
             return Err(ServeError::Unknown(TOO_LONG));
         }
-        let (cost, salt) = (self.cost, rand::random::<[u8; 16]>());
+        let (cost, salt) = (self.cost, secrets().random::<[u8; 16]>());
         let hashed = self.off_thread(move || hash_text(&password, cost, salt)).await?;
         Ok(STANDARD.encode(hashed))
     }
@@ -67,7 +69,7 @@ impl Passwords {
         if let Some(hash) = self.nobodys_hash.get() {
             return Ok(hash.clone());
         }
-        let (cost, salt) = (self.cost, rand::random::<[u8; 16]>());
+        let (cost, salt) = (self.cost, secrets().random::<[u8; 16]>());
         let hash = self.off_thread(move || hash_text("nobody", cost, salt)).await?;
         Ok(self.nobodys_hash.get_or_init(|| hash).clone())
     }

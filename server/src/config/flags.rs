@@ -169,7 +169,7 @@ pub const FLAGS: &[Flag] = &[
     works("auto-compaction-retention", Text, "0", "How much history is kept; 0 keeps all."),
     works("auto-compaction-mode", Text, "periodic",
         "`periodic` (a duration) or `revision` (a count)."),
-    ignored("v2-deprecation", Text, "write-only", "there is no v2 store; etcd enforces its default"),
+    ignored("v2-deprecation", Text, "write-only", "there is no v2 store; etcd has one default"),
     works("cert-file", Text, "", "Certificate for clients with its chain, PEM; read again when it changes."),
     works("key-file", Text, "", "Its key, PEM."),
     works("client-cert-auth", Bool, "false",

@@ -22,8 +22,8 @@ use crate::member::Member;
 /// How long open calls may take to end when the member stops; then their connections are cut.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// Serves gRPC and HTTP to clients (gRPC alone when HTTP has listeners of its own); returns when the
-/// member has stopped and open calls have ended.
+/// Serves gRPC and HTTP to clients (gRPC alone when HTTP has listeners of its own); returns when
+/// the member has stopped and open calls have ended.
 ///
 /// *Errors*: none of one connection; only when the server itself cannot go on.
 pub async fn serve_clients(member: Arc<Member>, listeners: Vec<Listener>) -> Result<(), io::Error> {

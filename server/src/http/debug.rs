@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::pages::plain_error;
 use crate::member::Member;
-use crate::metrics::Process;
+use crate::metrics::{Process, command_line};
 
 /// `/debug/vars`: what the process was started with, and where consensus is.
 pub(super) async fn vars(State(member): State<Arc<Member>>) -> Response {
@@ -20,7 +20,7 @@ pub(super) async fn vars(State(member): State<Arc<Member>>) -> Response {
     let process = Process::read();
     let role = if leadership.is_leader { "StateLeader" } else { "StateFollower" };
     let page = json!({
-        "cmdline": std::env::args().collect::<Vec<_>>(),
+        "cmdline": command_line(),
         "file_descriptor_limit": process.map(|process| process.max_fds),
         "memstats": { "Sys": process.map(|process| process.resident_bytes) },
         "raft.status": {
@@ -58,7 +58,7 @@ pub(super) async fn page(Path(page): Path<String>) -> Response {
     ];
     match page.as_str() {
         "cmdline" => {
-            let line = std::env::args().collect::<Vec<_>>().join("\0");
+            let line = command_line().join("\0");
             ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], line).into_response()
         }
         page if OF_GO.contains(&page) => {

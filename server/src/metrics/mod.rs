@@ -24,7 +24,7 @@ use crate::member::Member;
 use calls::Calls;
 use counts::ClientVersions;
 use page::Page;
-pub(crate) use process::Process;
+pub(crate) use process::{Process, command_line};
 pub(crate) use table::tables;
 
 /// The newest result of a check, and how often it (failed, passed).

@@ -117,7 +117,8 @@ impl OpenWatch {
                 answer = self.output.next() => {
                     let answer = answer.ok_or_else(|| self.failure())?;
                     let Some(answer) = self.guard.pass(answer) else { continue };
-                    if answer.created && self.guard.has_lost(self.member.reader(), answer.watch_id) {
+                    let reader = self.member.reader();
+                    if answer.created && self.guard.has_lost(reader, answer.watch_id) {
                         self.end_watches(vec![answer.watch_id]);
                     }
                     return Ok(self.filled(answer));

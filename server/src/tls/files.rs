@@ -26,7 +26,8 @@ const SYSTEM_CAS: [&str; 6] = [
     "/etc/ssl/cert.pem",
 ];
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+/// A file that the configuration names.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|error| {
         let why = match error.kind() {
             io::ErrorKind::NotFound => "no such file or directory".to_owned(),
@@ -35,6 +36,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         };
         TlsError(format!("open {}: {why}", path.display()))
     })
+}
+
+/// What a file is like; none when it is not there.
+pub(super) fn metadata(path: &Path) -> Option<std::fs::Metadata> {
+    std::fs::metadata(path).ok()
 }
 
 /// A certificate with its chain and its key.
@@ -108,7 +114,7 @@ pub(super) fn revoked(file: &Path) -> Result<HashSet<Vec<u8>>, TlsError> {
 
 /// Says what is odd about a key file that works.
 pub(super) fn warn_of_open_key(key: &Path) {
-    let Ok(found) = std::fs::metadata(key) else { return };
+    let Some(found) = metadata(key) else { return };
     let mode = found.permissions().mode() & 0o777;
     if mode & 0o007 != 0 {
         let mode = format!("{mode:o}");

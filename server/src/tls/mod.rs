@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use certificate::PeerCertificate;
+pub(crate) use files::read as read_file;
 pub(crate) use handshake::{Rejected, accept};
 pub use side::Side;
 

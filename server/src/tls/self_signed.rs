@@ -7,11 +7,12 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 
 use super::TlsError;
+use crate::clock::date;
 use crate::config::{Endpoint, TlsFiles, TlsSettings};
 
 /// The files with the certificate that was made (now, or by a run before).
@@ -49,9 +50,10 @@ fn generate(hosts: Vec<String>, years: u64) -> Result<(String, String), rcgen::E
     let mut params = CertificateParams::new(hosts)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, "etcd");
-    params.not_before = SystemTime::now().into();
+    let now = date();
+    params.not_before = now.into();
     let days = u32::try_from(years.saturating_mul(365)).unwrap_or(u32::MAX);
-    params.not_after = (SystemTime::now() + DAY * days).into();
+    params.not_after = (now + DAY * days).into();
     params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
     params.extended_key_usages =

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use rustls::client::WebPkiServerVerifier;
@@ -264,7 +263,7 @@ impl Parts<'_> {
 
 fn warn_of_expiry(own: &CertifiedKey) {
     let Some(until) = own.end_entity_cert().ok().and_then(|der| not_after(der)) else { return };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let now = crate::clock::since_1970().as_secs();
     if u64::try_from(until).unwrap_or(0) <= now {
         tracing::warn!("own certificate has expired: nobody who checks it will connect");
     }

@@ -18,6 +18,6 @@ impl Stamps {
 }
 
 fn stamp(file: &Path) -> Stamp {
-    let found = std::fs::metadata(file).ok()?;
+    let found = super::files::metadata(file)?;
     Some((found.size(), found.mtime(), found.mtime_nsec(), found.ino()))
 }

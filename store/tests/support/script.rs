@@ -16,9 +16,8 @@
 //!   `role-delete ROLE`, `role-grant ROLE KIND KEY [END]`, `role-revoke ROLE KEY [END]`, `users`
 //! - `flush`, `restart`, `crash` (loses what was not flushed; entries since then are applied again)
 //!
-//! The tag `[unchecked]` passes by the door's checks. `fence=TERM` fences a command, `as=NAME` is who
-//! asks (at the auth revision of now, or at `auth_rev=N`). A refusal is
-//! printed as `error: …`.
+//! The tag `[unchecked]` passes by the door's checks. `fence=TERM` fences a command, `as=NAME` is
+//! who asks (at the auth revision of now, or at `auth_rev=N`). A refusal is printed as `error: …`.
 
 use std::error::Error;
 use std::fmt::Write as _;

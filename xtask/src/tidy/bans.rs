@@ -57,7 +57,8 @@ pub(crate) const BANS: &[Ban] = &[
             "std::collections::hash_map::RandomState",
             "std::hash::RandomState",
         ],
-        seams: &[],
+        // Secrets must not follow from a seed.
+        seams: &["server/src/random.rs"],
         tests_are_free: false,
         why: "randomness comes from the Rng seam, which is seeded",
     },
@@ -74,11 +75,15 @@ pub(crate) const BANS: &[Ban] = &[
         rooms: &["proto", "store", "raft", "raft_transport", "watch", "server"],
         paths: &["std::fs", "tokio::fs"],
         // The log's real files; the operating system's own accounts of this process; the nameless
-        // file that a snapshot is sent from, which no simulated client asks for.
+        // file that a snapshot is sent from, which no simulated client asks for; keys, certificates
+        // and sockets that the configuration names.
         seams: &[
             "raft/src/log/files.rs",
             "server/src/metrics/process.rs",
             "server/src/snapshot.rs",
+            "server/src/tls/files.rs",
+            "server/src/tls/self_signed.rs",
+            "server/src/doors/listen.rs",
         ],
         tests_are_free: true,
         why: "the disk is reached through Engine and LogFiles",

@@ -18,9 +18,6 @@ const READY_DEADLINE: Duration = Duration::from_secs(30);
 /// One sample of an answer.
 #[derive(Debug)]
 pub(super) struct Sample {
-    /// Its labels, as text.
-    #[allow(dead_code, reason = "shown when an expectation fails")]
-    pub(super) labels: String,
     pub(super) value: f64,
 }
 
@@ -76,7 +73,7 @@ impl Prometheus {
 
 fn sample(sample: &Value) -> Sample {
     let value = sample["value"][1].as_str().and_then(|text| text.parse().ok());
-    Sample { labels: sample["metric"].to_string(), value: value.unwrap_or(f64::NAN) }
+    Sample { value: value.unwrap_or(f64::NAN) }
 }
 
 fn configured(members: &[String]) -> String {

@@ -5,9 +5,8 @@
 //! Compat: etcd's claims. A JWT cannot be taken back: it ends by its time, or by the first change
 //! of users, which makes its revision old.
 
-use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jsonwebtoken::{Header, Validation, decode, encode};
 use proto::status::EtcdError;
@@ -15,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
 use super::{AuthTokenError, Claims, JwtOptions};
+use crate::clock::since_1970;
 use crate::errors::ServeError;
+use crate::tls::read_file;
 
 /// Compat: etcd cannot sign when it was given a public key alone.
 const VERIFY_ONLY: &str = "auth: token signing attempted with verify-only key";
@@ -48,7 +49,7 @@ impl JwtTokens {
     /// *Errors*: etcd's texts.
     pub(crate) fn open(options: &JwtOptions) -> Result<Self, AuthTokenError> {
         let read = |path: &Option<std::path::PathBuf>| {
-            path.as_deref().map(|path: &Path| fs::read(path)).transpose()
+            path.as_deref().map(|path: &Path| read_file(path)).transpose()
         };
         let public = read(&options.public_key).map_err(|_| AuthTokenError::Options)?;
         let private = read(&options.private_key).map_err(|_| AuthTokenError::Options)?;
@@ -65,8 +66,7 @@ impl JwtTokens {
     /// A token for a user at an auth revision.
     pub(crate) fn sign(&self, username: &str, revision: u64) -> Result<String, ServeError> {
         let key = self.keys.signing.as_ref().ok_or(ServeError::Unknown(VERIFY_ONLY))?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let exp = now.saturating_add(self.ttl).as_secs();
+        let exp = since_1970().saturating_add(self.ttl).as_secs();
         let claims = Signed { exp, revision, username };
         encode(&self.header, &claims, key)
             .map_err(|_| ServeError::Unknown("the token is not signed"))
@@ -108,7 +108,7 @@ mod tests {
         let write = |name: &str, content: Option<&str>| {
             content.map(|content| {
                 let path = folder.path().join(name);
-                fs::write(&path, content).expect("written");
+                std::fs::write(&path, content).expect("written");
                 path
             })
         };

@@ -52,7 +52,7 @@ impl SimpleTokens {
 
     /// The letters of a token to be, drawn from the system's source.
     pub(crate) fn draw_prefix() -> String {
-        let mut source = rand::rng();
+        let mut source = crate::random::secrets();
         (0..LETTERS).map(|_| char::from(ALPHABET[source.random_range(0..ALPHABET.len())])).collect()
     }
 
