@@ -1,9 +1,9 @@
 //! The error lines in the logs of Kubernetes components, as far as they are the same in every run.
 //!
 //! Invariant: two lines are the same when a component wrote them at one place in its source with
-//! one text, where numbers, names drawn at random and what a gRPC error describes do not count. What
-//! a request meets that is under way when the leader is killed is chance on both stores; the rows of
-//! [`CHANCE`] name it, and each says why.
+//! one text, where numbers, names drawn at random and what a gRPC error describes do not count.
+//! What a request meets that is under way when the leader is killed is chance on both stores; the
+//! rows of [`CHANCE`] name it, and each says why.
 //!
 //! Must not know: what led to a line.
 

@@ -1,6 +1,6 @@
 //! What `etcdutl snapshot status` tells of a file.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use prost::Message as _;
 use proto::mvccpb::KeyValue;
@@ -39,7 +39,7 @@ pub fn summary<S: Source>(database: &Database<S>) -> Result<Summary, BboltError>
         }
         Row::Value(_) => Err(BboltError::row(names::KEY, "the root holds a value")),
     })?;
-    let mut keys: HashSet<Vec<u8>> = HashSet::new();
+    let mut keys: BTreeSet<Vec<u8>> = BTreeSet::new();
     for (name, bucket) in buckets {
         sum.hash = crc32c::crc32c_append(sum.hash, &name);
         let history = name == names::KEY.as_bytes();
