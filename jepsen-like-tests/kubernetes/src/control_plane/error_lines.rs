@@ -16,12 +16,13 @@ use anyhow::Result;
 pub(super) type Seen = BTreeMap<String, String>;
 
 /// What is in lines that are left out, and why.
-const CHANCE: [(&str, &str); 6] = [
+const CHANCE: [(&str, &str); 7] = [
     ("code = Unavailable", "the member that was asked, or the leader it asked, was killed"),
     ("code:0xe,", "the same, as the client library prints it"),
     ("context deadline exceeded", "the request waited for the election"),
     ("code = DeadlineExceeded", "the same, as the client library prints it"),
     ("is not as new as written version", "the watch hung on the killed member; it is tried again"),
+    ("etcdserver: request timed out", "the same, as kube-apiserver passes it on"),
     ("compact.go", "its watch, opened anew, starts before what the walk has compacted"),
 ];
 
