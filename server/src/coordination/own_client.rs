@@ -148,7 +148,7 @@ impl OwnWatch {
             let header = ResponseHeader { revision, ..self.member.header_without_revision() };
             let events = answer.events.decode();
             let events = events.map_err(|error| Status::internal(error.to_string()))?;
-            self.waiting.extend(events.into_iter().map(|event| (header.clone(), event)));
+            self.waiting.extend(events.into_iter().map(|event| (header, event)));
         }
     }
 }

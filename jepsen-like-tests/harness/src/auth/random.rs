@@ -92,7 +92,8 @@ impl Drawer {
             15 => revoke(role, key, range_end),
             16 => Ask::UserGet(user),
             17 => Ask::RoleGet(role),
-            18 => self.one(&[0, 1]).eq(&0).then_some(Ask::UserList).unwrap_or(Ask::RoleList),
+            18 if self.below(2) == 0 => Ask::UserList,
+            18 => Ask::RoleList,
             19 if self.below(4) == 0 => Ask::AuthDisable,
             _ => Ask::AuthEnable,
         }

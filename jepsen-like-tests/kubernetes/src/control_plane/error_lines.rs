@@ -23,7 +23,11 @@ const CHANCE: [(&str, &str); 7] = [
     ("code = DeadlineExceeded", "the same, as the client library prints it"),
     ("is not as new as written version", "the watch hung on the killed member; it is tried again"),
     ("etcdserver: request timed out", "the same, as kube-apiserver passes it on"),
-    ("compact.go", "its watch, opened anew, starts before what the walk has compacted"),
+    // What the compactor of kube-apiserver prints of its own watch.
+    (
+        "]): etcdserver: mvcc: required revision",
+        "opened anew, it starts before the walk's compaction",
+    ),
 ];
 
 /// Reads the logs of the real components below a folder.
