@@ -208,8 +208,8 @@ impl Ports {
     fn reserve(config: &ServerConfig, tls: Tls) -> Result<Self> {
         let options = config.sockets;
         Ok(Ports {
-            peers: reserve(&config.listen_peer_urls, "listen-peer-urls", options)?,
             clients: reserve(&config.listen_client_urls, "listen-client-urls", options)?,
+            peers: reserve(&config.listen_peer_urls, "listen-peer-urls", options)?,
             http: reserve(&config.listen_client_http_urls, "listen-client-http-urls", options)?,
             metrics: reserve(&config.listen_metrics_urls, "listen-metrics-urls", options)?,
             tls,

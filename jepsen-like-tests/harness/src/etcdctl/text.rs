@@ -146,7 +146,7 @@ mod tests {
         for (words, output, shown) in [
             (
                 "get a",
-                "{\"header\":{\"cluster_id\":14841639068965178142,\"revision\":3,\"raft_term\":2}}",
+                "{\"header\":{\"cluster_id\":14841639084249975582,\"revision\":3,\"raft_term\":2}}",
                 "{\"header\":{\"cluster_id\":<cluster>,\"revision\":3,\"raft_term\":<n>}}",
             ),
             (

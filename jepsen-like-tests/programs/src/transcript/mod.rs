@@ -275,7 +275,7 @@ mod tests {
             name: "sh",
             patience: Duration::from_secs(10),
             watches_print_first: false,
-            accepted: &[("-c \"echo accepted*", "a test")],
+            accepted: &[("-c echo accepted*", "a test")],
             sides: [side("one"), side("two")],
             outcome: Outcome::default(),
         }
