@@ -54,6 +54,7 @@ fn raft(member: &Member, page: &mut Page) {
     page.gauge("engram_raft_term", "The newest term known", raft.term);
     page.gauge("engram_raft_last_log_index", "The newest log entry", raft.last_log_index);
     page.gauge("engram_raft_flushed_index", "Entries flushed to disk", raft.flushed_index);
+    page.gauge("engram_raft_cut_index", "Entries that the log begins after", raft.cut_index);
     page.gauge("engram_raft_pending_bytes", "Bytes of proposals under way", raft.pending_bytes);
     let help = "How often a peer's state differed at the same position; not zero is corruption";
     page.counter("engram_raft_digest_mismatches_total", help, raft.digest_mismatches);

@@ -3,7 +3,7 @@
 //! Must not know: why something is asked.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use services::etcdserverpb::maintenance_client::MaintenanceClient;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::gateway::http;
+use crate::pause;
 use crate::process::{self, Member, POLL, Programs};
 use crate::rounds::RECOVERY_DEADLINE;
 
@@ -23,6 +25,8 @@ const KEPT_ENTRIES: u32 = 50;
 const MUCH_BYTES: usize = 1 << 20;
 /// Writes of [`Cluster::write_much`]: together more than a member applies between two flushes.
 const MUCH_WRITES: usize = 72;
+/// How long a flush of the state and the cut of the log after it may take.
+const CUT_DEADLINE: Duration = Duration::from_secs(30);
 /// What a member says when its leader sends it a snapshot.
 const SNAPSHOT_SAID: &str = "receiving a snapshot";
 /// What a member says when it ends because it was removed.
@@ -175,6 +179,7 @@ impl Cluster {
 
     /// Writes until the log does not reach back to now.
     pub(super) async fn write_much(&self, asked: usize) -> Result<()> {
+        let now = self.gauge(asked, "engram_raft_last_log_index").await?;
         let mut kv = KvClient::new(self.channel(asked).await?);
         let value = Bytes::from(vec![b'x'; MUCH_BYTES]);
         let mut revision = 0;
@@ -185,7 +190,22 @@ impl Cluster {
             revision = answer.header.context("an answer without a header")?.revision;
         }
         ensure!(revision > 0, "nothing was written");
-        Ok(())
+        pause::until("the log is cut", CUT_DEADLINE, async || {
+            match self.gauge(asked, "engram_raft_cut_index").await {
+                Ok(cut) if cut > now => Ok(()),
+                other => Err(format!("{other:?}, and {now} was the last entry")),
+            }
+        })
+        .await
+    }
+
+    /// A figure of a member's `/metrics`.
+    async fn gauge(&self, asked: usize, name: &str) -> Result<u64> {
+        let url = self.sites[asked].member.client_url();
+        let page = http::ask(url, "GET", "/metrics", "", &[]).await?.body;
+        let mut lines = page.lines().filter_map(|line| line.split_once(' '));
+        let found = lines.find(|(named, _)| *named == name).context("a figure that is told")?;
+        Ok(found.1.parse()?)
     }
 
     /// What the member list says that is not so: on every member, the same, as it should be.
