@@ -69,6 +69,7 @@ fn blocks(text: &str) -> Result<Vec<Block>> {
     let mut follows = false;
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
+        let indent = line.len() - line.trim_start().len();
         let line = line.trim();
         if let Some(says) = line.strip_prefix("<!-- run: ").and_then(|s| s.strip_suffix(" -->")) {
             mode = mode_of(says).with_context(|| format!("line {}", number + 1))?;
@@ -77,6 +78,8 @@ fn blocks(text: &str) -> Result<Vec<Block>> {
                 .by_ref()
                 .map(|(_, line)| line)
                 .take_while(|line| line.trim() != "```")
+                // A block of a list's item is indented as a whole.
+                .map(|line| line.get(indent..).unwrap_or(line.trim_start()))
                 .collect();
             let body = body.join("\n");
             match (kind, blocks.last_mut()) {
