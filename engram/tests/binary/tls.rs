@@ -173,6 +173,30 @@ async fn https(port: u16, ca: &Ca, client: Option<&Files>, path: &str) -> (Strin
 }
 
 #[tokio::test]
+async fn who_writes_before_reading_why_it_is_refused_still_reads_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = Ca::new(folder.path(), "ca");
+    let server = ca.sign("server", &Says::local("server", 1));
+    let wanted = format!("--trusted-ca-file {} --client-cert-auth", ca.file().display());
+    let more = format!("{} {wanted}", server_flags(&server));
+    let port = free_ports();
+    let _server =
+        engram_server(flags(&folder.path().join("data"), "https", port, &more), port).await;
+    for _ in 0..20 {
+        let mut stream = dial(port, &ca, None).await.expect("the client's half of a handshake");
+        let told = stream.get_ref().0.peek(&mut [0]).await.expect("the alert is on its way");
+        assert_eq!(told, 1, "an end without a reason");
+        for _ in 0..3 {
+            let sent = stream.write_all(&[b'a'; 1024]).await;
+            let sent = sent.and(stream.flush().await);
+            sent.expect("the socket is not reset while the alert is unread");
+        }
+        let refused = stream.read(&mut [0]).await.expect_err("refused");
+        assert!(refused.to_string().contains("CertificateRequired"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn http_is_served_over_tls_and_a_new_certificate_without_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let ca = Ca::new(folder.path(), "ca");

@@ -130,7 +130,13 @@ impl Entrance {
                 let handshake = tls::accept(stream, side, remote);
                 let (stream, certificate) = match timeout_at(deadline, handshake).await {
                     Ok(Ok(accepted)) => accepted,
-                    Ok(Err(rejected)) => return self.reject(remote, rejected),
+                    Ok(Err((rejected, stream))) => {
+                        self.reject(remote, rejected);
+                        if let Some(stream) = stream {
+                            tls::hang_up(stream).await;
+                        }
+                        return;
+                    }
                     Err(_) => return self.reject(remote, timed_out()),
                 };
                 let (traffic, by) = (Arc::clone(&self.traffic), Instant::now());

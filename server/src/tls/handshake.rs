@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -32,6 +32,14 @@ pub(crate) struct Rejected {
 /// A connection that was let in, and the certificate that was shown.
 pub(crate) type Accepted<S> = (TlsStream<S>, Option<Arc<PeerCertificate>>);
 
+/// A connection that was not let in: why, and its socket, to be closed by [`hang_up`].
+pub(crate) type Refused<S> = (Rejected, Option<S>);
+
+/// How long the other side may take to read why it was not let in.
+const PARTING: Duration = Duration::from_secs(1);
+/// *Units*: bytes that are read, and not looked at, while it does.
+const PARTING_BYTES_MAX: u64 = 64 * 1024;
+
 /// Holds the handshake. The caller bounds its time.
 ///
 /// *Errors*: why the other side is not let in; it has been told by an alert where TLS has one.
@@ -39,7 +47,7 @@ pub(crate) async fn accept<S>(
     stream: S,
     side: &Side,
     remote: Option<SocketAddr>,
-) -> Result<Accepted<S>, Rejected>
+) -> Result<Accepted<S>, Refused<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -48,11 +56,14 @@ where
         certificate: None,
         why: gos_words(error),
     };
-    let started = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await;
-    let started = started.map_err(|error| failed("", &error))?;
+    let mut greeting = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+    let started = match (&mut greeting).await {
+        Ok(started) => started,
+        Err(error) => return Err((failed("", &error), greeting.take_io())),
+    };
     let server_name = started.client_hello().server_name().unwrap_or_default().to_owned();
-    let stream = started.into_stream(side.accepting()).await;
-    let stream = stream.map_err(|error| failed(&server_name, &error))?;
+    let stream = started.into_stream(side.accepting()).into_fallible().await;
+    let stream = stream.map_err(|(error, io)| (failed(&server_name, &error), Some(io)))?;
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let Some(leaf) = shown else { return Ok((stream, None)) };
     let certificate = PeerCertificate::read(leaf).map(Arc::new);
@@ -60,9 +71,22 @@ where
         && let (Some(certificate), Some(remote)) = (&certificate, remote)
         && let Err(why) = compare(certificate, leaf, remote.ip()).await
     {
-        return Err(Rejected { server_name, certificate: Some(Arc::clone(certificate)), why });
+        let certificate = Some(Arc::clone(certificate));
+        return Err((Rejected { server_name, certificate, why }, None));
     }
     Ok((stream, certificate))
+}
+
+/// Closes so that the alert arrives. With TLS 1.3 a client sends its first request before it can
+/// know that its certificate is not wanted; a socket that is closed with that unread is reset, and
+/// the client reports the reset instead of the reason.
+pub(crate) async fn hang_up<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let parting = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await
+    };
+    // It is gone either way.
+    drop(tokio::time::timeout(PARTING, parting).await);
 }
 
 /// Whether an address is one of the certificate's. *Source*: etcd `checkCertSAN`; but names are

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use certificate::PeerCertificate;
 pub(crate) use files::read as read_file;
-pub(crate) use handshake::{Rejected, accept};
+pub(crate) use handshake::{Rejected, accept, hang_up};
 pub use side::Side;
 
 use crate::config::{Endpoint, TlsFiles, TlsSettings};

@@ -2,7 +2,7 @@
 //!
 //! Invariant: after a page, every key up to its end is the source's of the page's moment or newer;
 //! changes taken between pages keep it so. A copy that was broken off is gone through again, and
-//! only what differs is written.
+//! only what differs is written. So is one whose source compacted what was not read yet.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use proto::etcdserverpb::request_op::Request;
 use proto::mvccpb::KeyValue;
 
 use super::Work;
-use super::feed::Feed;
+use super::feed::{Feed, Forgotten, Heard, News};
 use crate::ToolError;
 use crate::catalogue::Id;
 
@@ -29,37 +29,58 @@ impl Work {
     /// Copies everything in the range.
     ///
     /// *Errors*: the target has keys that the source has not, unless they are to be replaced.
-    pub(super) async fn copy(&mut self, feed: &mut Feed, replace: bool) -> Result<(), ToolError> {
+    pub(super) async fn copy(&mut self, feed: &mut Feed) -> Result<(), ToolError> {
         self.bar.set_length(self.from.count(&self.range).await?);
-        let (mut key, end) = (self.range.first(), self.range.end());
+        self.bar.set_position(0);
+        let end = self.range.end();
+        let mut key = self.range.first();
         loop {
             let page = self.from.page(key.clone(), end.clone(), PAGE_KEYS, 0).await?;
             let next = page.kvs.last().map(|kv| [&kv.key[..], &[0]].concat());
-            let page_end = match (&next, page.more) {
-                (Some(next), true) => next.clone(),
-                _ => end.clone(),
-            };
-            self.reconcile(key, page_end, &page.kvs, replace).await?;
+            let next = next.filter(|_| page.more);
+            let page_end = next.as_ref().unwrap_or(&end).clone();
+            self.reconcile(key, page_end, &page.kvs).await?;
             self.bar.inc(page.kvs.len() as u64);
             self.leases.renew_when_due(&self.from, &self.to).await?;
-            // What changed behind the cursor counts; what changed before it will be read newer.
-            while let Some(news) = feed.next(SOON).await? {
-                let behind = next.as_deref().filter(|_| page.more);
-                self.take_behind(news, behind).await?;
+            if let Some(next) = &next {
+                self.ours_below = next.clone().max(std::mem::take(&mut self.ours_below));
             }
-            match next {
-                Some(next) if page.more => key = next,
-                _ => break,
-            }
+            key = match (self.between_pages(feed, next.as_deref()).await?, next) {
+                (Some(forgotten), _) => {
+                    self.reopen(feed, forgotten).await?;
+                    self.bar.set_position(0);
+                    self.range.first()
+                }
+                (None, Some(next)) => next,
+                (None, None) => break,
+            };
         }
+        // Whatever the source does not have from here on, it had.
+        self.replace = true;
         self.say(format_args!("copied {} keys", self.bar.position()));
         Ok(())
+    }
+
+    /// Takes the changes there are. What changed behind the cursor counts; what changed before it
+    /// will be read newer.
+    async fn between_pages(
+        &mut self,
+        feed: &mut Feed,
+        cursor: Option<&[u8]>,
+    ) -> Result<Option<Forgotten>, ToolError> {
+        loop {
+            match feed.next(SOON).await? {
+                Heard::News(news) => self.take_behind(news, cursor).await?,
+                Heard::Nothing => return Ok(None),
+                Heard::Forgotten(forgotten) => return Ok(Some(forgotten)),
+            }
+        }
     }
 
     /// Applies the changes of keys below the cursor; `None`: of all.
     async fn take_behind(
         &mut self,
-        mut news: super::feed::News,
+        mut news: News,
         cursor: Option<&[u8]>,
     ) -> Result<(), ToolError> {
         if let Some(cursor) = cursor {
@@ -75,7 +96,6 @@ impl Work {
         key: Vec<u8>,
         end: Vec<u8>,
         page: &[KeyValue],
-        replace: bool,
     ) -> Result<(), ToolError> {
         let mut theirs = self.target_keys(key, end).await?;
         let mut batch = Batch::default();
@@ -90,11 +110,12 @@ impl Work {
                 self.to.write(batch.take()).await?;
             }
         }
-        if let Some(other) = theirs.keys().next().filter(|_| !replace) {
+        let foreign = |key: &&Vec<u8>| !self.replace && **key >= self.ours_below;
+        if let Some(other) = theirs.keys().find(foreign) {
             let text = format!(
                 "the target holds {:?}, which the source does not have, and {} more",
                 other.escape_ascii().to_string(),
-                theirs.len() - 1
+                theirs.keys().filter(foreign).count() - 1
             );
             return Err(ToolError::of(Id::OtherData, text));
         }

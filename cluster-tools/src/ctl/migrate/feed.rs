@@ -1,7 +1,8 @@
 //! The source's changes, in order, as its watch tells them.
 //!
 //! Invariant: what was handed out is gone from the watch; after a lost connection it goes on behind
-//! the last revision that was seen whole.
+//! the last revision that was seen whole. Where the source has forgotten what comes next, the feed
+//! says so once and begins anew with what is to come.
 
 use std::time::Duration;
 
@@ -42,8 +43,58 @@ pub(super) struct News {
     pub(super) up_to: i64,
 }
 
+/// The source has compacted changes before they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the source compacted its history up to revision {compacted} before revision {next} was copied"
+)]
+pub(super) struct Forgotten {
+    /// The first revision that was not read.
+    next: i64,
+    /// Up to where the source was compacted.
+    compacted: i64,
+}
+
+impl From<Forgotten> for ToolError {
+    fn from(forgotten: Forgotten) -> Self {
+        ToolError::of(Id::CopyDiffers, forgotten.to_string())
+    }
+}
+
+/// One reading of the feed.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Changes, or how far the watch is.
+    News(News),
+    /// Nothing came in time.
+    Nothing,
+    /// This feed has ended.
+    Forgotten(Forgotten),
+}
+
 impl Feed {
-    /// Watches from `revision` on. *Errors*: the source cannot be reached, or has forgotten it.
+    /// Watches what is to come. The watch has no past to read, so that no compaction can outrun its
+    /// beginning.
+    ///
+    /// *Errors*: the source cannot be reached.
+    pub(super) async fn from_now_on(from: &Side, range: &Prefix) -> Result<Self, ToolError> {
+        let mut feed = Self::open(from, range, 0).await?;
+        while feed.next == 0 {
+            match feed.answers.message().await? {
+                Some(answer) if answer.created => feed.next = answer_revision(&answer) + 1,
+                Some(answer) => return Err(ended(&answer)),
+                None => return Err(Status::unavailable("the watch ended").into()),
+            }
+        }
+        Ok(feed)
+    }
+
+    /// Everything up to here was handed out, or was there before the watch.
+    pub(super) fn seen(&self) -> i64 {
+        self.next - 1
+    }
+
+    /// Watches from `revision` on. *Errors*: the source cannot be reached.
     pub(super) async fn open(
         from: &Side,
         range: &Prefix,
@@ -61,16 +112,20 @@ impl Feed {
         Ok(())
     }
 
-    /// The next answer, on a new connection when the old one is lost; `None`: nothing came in time.
-    pub(super) async fn next(&mut self, wait: Duration) -> Result<Option<News>, ToolError> {
+    /// The next answer, on a new connection when the old one is lost.
+    pub(super) async fn next(&mut self, wait: Duration) -> Result<Heard, ToolError> {
         loop {
             let Ok(answer) = tokio::time::timeout(wait, self.answers.message()).await else {
-                return Ok(None);
+                return Ok(Heard::Nothing);
             };
             match answer {
-                Ok(Some(answer)) if answer.canceled => return Err(ended(&answer, self.next)),
+                Ok(Some(answer)) if answer.canceled && answer.compact_revision > 0 => {
+                    let compacted = answer.compact_revision;
+                    return Ok(Heard::Forgotten(Forgotten { next: self.next, compacted }));
+                }
+                Ok(Some(answer)) if answer.canceled => return Err(ended(&answer)),
                 Ok(Some(answer)) if answer.created => {}
-                Ok(Some(answer)) => return Ok(Some(self.news(answer))),
+                Ok(Some(answer)) => return Ok(Heard::News(self.news(answer))),
                 Ok(None) => self.again(Status::unavailable("the watch ended")).await?,
                 Err(status) => self.again(status).await?,
             }
@@ -81,8 +136,7 @@ impl Feed {
         let last = answer.events.last().and_then(|event| event.kv.as_ref());
         // Compat: an answer with events may stand behind its header's revision; one without says
         // that everything up to it was sent.
-        let header = answer.header.unwrap_or_default().revision;
-        let up_to = last.map_or(header, |kv| kv.mod_revision);
+        let up_to = last.map_or(answer_revision(&answer), |kv| kv.mod_revision);
         self.next = self.next.max(up_to + 1);
         News { events: answer.events, up_to }
     }
@@ -122,13 +176,10 @@ async fn begin(
     Ok((requests, answers))
 }
 
-fn ended(answer: &pb::WatchResponse, next: i64) -> ToolError {
-    if answer.compact_revision > 0 {
-        let text = format!(
-            "the source compacted its history up to revision {} before revision {next} was copied",
-            answer.compact_revision
-        );
-        return ToolError::of(Id::CopyDiffers, text);
-    }
+fn answer_revision(answer: &pb::WatchResponse) -> i64 {
+    answer.header.as_ref().map_or(0, |header| header.revision)
+}
+
+fn ended(answer: &pb::WatchResponse) -> ToolError {
     ToolError::Rpc(Status::new(Code::Aborted, answer.cancel_reason.clone()))
 }

@@ -3,7 +3,9 @@
 //! The way of a change: the source's watch is open before the first page is read, and its changes
 //! are taken between pages, so that a compaction of the source in the meantime takes nothing away.
 //! A key that a page brought is followed by the changes after it; one that no page has reached yet
-//! will be read later, newer. Changes come in order, so both meet in the end.
+//! will be read later, newer. Changes come in order, so both meet in the end. If this side falls so
+//! far behind that the source compacts what was not read yet, everything is compared once more and
+//! what differs is copied.
 //!
 //! Two ways to begin:
 //! - the target was made by `engram util import` from a snapshot of the source: it is the source at
@@ -28,7 +30,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use proto::mvccpb::Event;
 
-use self::feed::Feed;
+use self::feed::{Feed, Forgotten, Heard};
 use self::leases::Leases;
 use self::side::Side;
 use super::flags::login;
@@ -88,6 +90,8 @@ impl Migrate {
 
 /// How often the source is asked where it stands, and leases are renewed.
 const BEAT: Duration = Duration::from_secs(1);
+/// How often in a row a copy is begun anew because the source has compacted what was not read yet.
+const ANEW_MAX: u32 = 10;
 
 /// Runs a migration to its proof.
 ///
@@ -112,10 +116,13 @@ pub(crate) async fn run(global: &Global, migrate: Migrate) -> Result<(), ToolErr
         applied: if exact { target.revision } else { source.revision },
         exact,
         range,
+        replace: migrate.replace,
+        ours_below: Vec::new(),
+        begun_anew: 0,
         from,
         to,
     };
-    work.run(&migrate).await
+    work.run(migrate.follow).await
 }
 
 /// Whether the target is the source at the target's revision.
@@ -138,6 +145,12 @@ struct Work {
     range: side::Prefix,
     /// Every revision is made again, under its own number.
     exact: bool,
+    /// Keys that only the target has are removed.
+    replace: bool,
+    /// Below this key the target has only what this run has brought or found in the source.
+    ours_below: Vec<u8>,
+    /// Copies that were begun anew since both sides were equal.
+    begun_anew: u32,
     leases: Leases,
     bar: ProgressBar,
     /// The source's revision up to which changes are in the target.
@@ -145,26 +158,51 @@ struct Work {
 }
 
 impl Work {
-    async fn run(mut self, migrate: &Migrate) -> Result<(), ToolError> {
-        let mut feed = Feed::open(&self.from, &self.range, self.applied + 1).await?;
-        if self.exact {
-            self.leases.adopt(&self.to).await?;
-            self.say(format_args!(
-                "the target is the source at revision {}: every later one is made again",
-                self.applied
-            ));
-        } else {
-            self.say(format_args!(
-                "copying what differs. The target is not the source at an earlier revision, or the \
-                 source has compacted what came after it: revisions are the target's own"
-            ));
-            self.copy(&mut feed, migrate.replace).await?;
-        }
+    async fn run(mut self, follow: bool) -> Result<(), ToolError> {
+        let mut feed = match self.exact {
+            true => self.open_exact().await?,
+            false => self.open_copy().await?,
+        };
         self.catch_up(&mut feed).await?;
-        if migrate.follow {
+        if follow {
             self.follow(&mut feed).await?;
         }
         self.prove(&mut feed).await
+    }
+
+    async fn open_exact(&mut self) -> Result<Feed, ToolError> {
+        let feed = Feed::open(&self.from, &self.range, self.applied + 1).await?;
+        self.leases.adopt(&self.to).await?;
+        self.say(format_args!(
+            "the target is the source at revision {}: every later one is made again",
+            self.applied
+        ));
+        Ok(feed)
+    }
+
+    async fn open_copy(&mut self) -> Result<Feed, ToolError> {
+        let mut feed = Feed::from_now_on(&self.from, &self.range).await?;
+        self.applied = feed.seen();
+        self.say(format_args!(
+            "copying what differs. The target is not the source at an earlier revision, or the \
+             source has compacted what came after it: revisions are the target's own"
+        ));
+        self.copy(&mut feed).await?;
+        Ok(feed)
+    }
+
+    /// Opens the feed anew; everything must be compared once more then.
+    ///
+    /// *Errors*: in an exact copy every revision is needed; or this has happened too often.
+    async fn reopen(&mut self, feed: &mut Feed, forgotten: Forgotten) -> Result<(), ToolError> {
+        if self.exact || self.begun_anew == ANEW_MAX {
+            return Err(forgotten.into());
+        }
+        self.begun_anew += 1;
+        *feed = Feed::from_now_on(&self.from, &self.range).await?;
+        self.applied = feed.seen();
+        self.say(format_args!("{forgotten}: what differs is copied once more"));
+        Ok(())
     }
 
     /// Applies changes until everything is in the target that the source had when this began.
@@ -175,6 +213,7 @@ impl Work {
             self.step(feed).await?;
             self.show(goal);
         }
+        self.begun_anew = 0;
         Ok(())
     }
 
@@ -197,8 +236,12 @@ impl Work {
     async fn step(&mut self, feed: &mut Feed) -> Result<(), ToolError> {
         self.leases.renew_when_due(&self.from, &self.to).await?;
         match feed.next(BEAT).await? {
-            Some(news) => self.take(news).await,
-            None => feed.ask_progress().await,
+            Heard::News(news) => self.take(news).await,
+            Heard::Nothing => feed.ask_progress().await,
+            Heard::Forgotten(forgotten) => {
+                self.reopen(feed, forgotten).await?;
+                self.copy(feed).await
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! Must not know: pages and rows of a file.
 
 mod history;
+mod live;
 mod tools;
 
 use std::path::Path;
@@ -14,7 +15,7 @@ use anyhow::{Result, ensure};
 
 use self::history::{holds, make, make_users, users};
 use self::tools::{Tools, on, on_guarded};
-use crate::process::{Kind, Member, Programs, cluster, dial};
+use crate::process::{Kind, Member, Programs, cluster};
 
 /// What a run is told.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,8 @@ pub async fn run(programs: &Programs, folder: &Path, plan: Plan) -> Result<Outco
     three(&tools, programs, &saved, &mut outcome).await?;
     raised(&tools, programs, &saved, &mut outcome).await?;
     refused(&tools, &saved, &mut outcome)?;
-    followed(&tools, programs, folder, plan, &mut outcome).await?;
+    live::followed(&tools, programs, folder, plan, &mut outcome).await?;
+    live::stalled(programs, folder, plan, &mut outcome).await?;
     Ok(outcome)
 }
 
@@ -247,44 +249,6 @@ fn refused(tools: &Tools, saved: &Saved, outcome: &mut Outcome) -> Result<()> {
         outcome.check(&format!("altered at {at}"), tools.restore_refused(&file));
     }
     ensure!(altered > 2, "the file is too short to be cut");
-    Ok(())
-}
-
-/// A live copy: an etcd that goes on while it is copied, compacted in between.
-async fn followed(
-    tools: &Tools,
-    programs: &Programs,
-    folder: &Path,
-    plan: Plan,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    let mut etcd =
-        single(programs, Kind::Etcd, &folder.join("live"), &["--unsafe-no-fsync"]).await?;
-    let url = etcd.client_url().to_owned();
-    make(&url, plan).await?;
-    let mut empty = single(programs, Kind::Engram, &folder.join("empty"), &[]).await?;
-    let writer = tokio::spawn(history::go_on(dial(&url).await?, plan.seed, true));
-    let copied = tools.migrate(&url, empty.client_url(), &[]);
-    outcome.check("a live copy into an empty member is equal", copied.map(drop));
-    writer.await??;
-    let again = tools.migrate(&url, empty.client_url(), &["--replace"]);
-    outcome.check("a second run copies what came later", again.map(drop));
-    empty.terminate().await?;
-    let file = tools.save(&url, "live.db")?;
-    let into = tools.import(&file, "followed")?;
-    let mut engram = on(programs, Kind::Engram, &into).await?;
-    let imported = tools.endpoint_hash(&url)?.1;
-    history::go_on(dial(&url).await?, plan.seed + 1, false).await?;
-    // What the import brought is compacted in the source alone; the copy does it too.
-    tools.etcdctl(&url, &["compaction", &imported.to_string()])?;
-    let exact = tools.migrate(&url, engram.client_url(), &[]);
-    let proved = exact.and_then(|said| {
-        ensure!(said.contains("HashKV equal"), "no hash was compared: {said}");
-        Ok(())
-    });
-    outcome.check("a copy that began with an import has the same HashKV", proved);
-    engram.terminate().await?;
-    etcd.terminate().await?;
     Ok(())
 }
 
