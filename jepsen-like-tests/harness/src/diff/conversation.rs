@@ -310,6 +310,9 @@ impl Peer {
                 Answer::nothing()
             }
             Step::Cancel(stream, watch_id) => {
+                // What a watch of the past was not told yet depends on the moment; see `MASKS`.
+                let now = self.revision().await?;
+                self.streams[*stream].quiet(now).await?;
                 self.streams[*stream].cancel(*watch_id).await?;
                 // An unknown id is met with silence; a progress answer shows that the cancel was
                 // read.

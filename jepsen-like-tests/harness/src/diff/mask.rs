@@ -35,6 +35,11 @@ pub const MASKS: &[(&str, &str)] = &[
         "etcd 3.7.3 panics and loses the member; Engram puts an empty value, or no lease",
     ),
     (
+        "a cancel of a watch that still reads its past (waited for)",
+        "etcd takes such a watch out of its queue, and what it was not told by then it never is; \
+         Engram reads the past sooner",
+    ),
+    (
         "a cancel of a watch that compaction had canceled, or its id given again (not asked)",
         "etcd keeps such a watch until it is canceled again and confirms that; Engram is done with it",
     ),
