@@ -62,6 +62,34 @@ async fn a_leader_of_three_hands_over_and_ends_in_time() {
     assert_eq!(members[1].get("a").await.as_deref(), Some("2"));
 }
 
+#[tokio::test]
+async fn three_healthy_members_log_no_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut members = quorum(folder.path(), 3).await;
+    for (at, member) in members.iter().enumerate() {
+        member.put("a", &at.to_string()).await;
+        let mut maintenance = MaintenanceClient::new(member.channel().await);
+        maintenance.defragment(pb::DefragmentRequest {}).await.expect("it is done");
+    }
+    let compaction = pb::CompactionRequest { revision: 3, physical: true };
+    members[0].kv().await.compact(compaction).await.expect("it is done");
+    let led = leader(&members).await;
+    members.swap(led, 2);
+    // The leader last: it looks for a successor, and there is none any more.
+    for member in &mut members {
+        let (status, _) = member.end(Signal::TERM).await;
+        assert!(status.success(), "{status}");
+    }
+    for at in 0..3 {
+        let log = std::fs::read_to_string(folder.path().join(format!("n{at}.log")));
+        let log = log.expect("a log");
+        assert!(log.contains("closed etcd server"), "it is whole:\n{log}");
+        let errors: Vec<_> =
+            log.lines().filter(|line| line.contains(r#""level":"error""#)).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+}
+
 /// What a member says of leader and term, over a connection that is there already.
 async fn status(client: &mut MaintenanceClient<Channel>) -> (u64, u64) {
     let status = client.status(pb::StatusRequest {}).await.expect("told").into_inner();

@@ -97,11 +97,13 @@ impl Process {
         Self::ready(program, &first.iter().copied().chain(flags).collect::<Vec<_>>(), port).await
     }
 
-    /// One member of a quorum; it is ready, which takes most of the others.
+    /// One member of a quorum; it is ready, which takes most of the others. Its log stands beside
+    /// its data.
     pub(crate) async fn member(data_dir: &Path, port: u16, name: &str, cluster: &str) -> Self {
+        let log = format!("--log-outputs=stderr,{}.log", data_dir.display());
         let flags = flags(data_dir, port, cluster);
         let flags = flags.iter().map(String::as_str);
-        let words: Vec<&str> = ["server", "--name", name].into_iter().chain(flags).collect();
+        let words: Vec<&str> = ["server", "--name", name, &log].into_iter().chain(flags).collect();
         Self::ready(engram(), &words, port).await
     }
 

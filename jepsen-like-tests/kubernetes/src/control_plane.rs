@@ -58,7 +58,8 @@ pub async fn run(programs: &Programs, folder: &Path, plan: &Plan) -> Result<Walk
         walked.passed.extend(named(steps.passed));
         walked.failed.extend(named(steps.failed));
         let seen = error_lines::read(&own)?;
-        println!("{name}: {} s, {} kinds of error lines", began.elapsed().as_secs(), seen.len());
+        let (seconds, kinds) = (began.elapsed().as_secs(), seen.lines.len());
+        println!("{name}: {seconds} s, {kinds} kinds of error lines, by chance: {:?}", seen.chance);
         match store {
             Store::Etcd => known = seen,
             Store::Engram => judge_errors(&known, &seen, &mut walked),
@@ -68,7 +69,8 @@ pub async fn run(programs: &Programs, folder: &Path, plan: &Plan) -> Result<Walk
 }
 
 fn judge_errors(known: &error_lines::Seen, seen: &error_lines::Seen, walked: &mut Walked) {
-    let new: Vec<_> = seen.iter().filter(|(line, _)| !known.contains_key(*line)).collect();
+    let new: Vec<_> =
+        seen.lines.iter().filter(|(line, _)| !known.lines.contains_key(*line)).collect();
     for (line, example) in &new {
         println!("not on the real etcd: {line}\n    {example}");
     }

@@ -12,8 +12,23 @@ use std::path::Path;
 
 use anyhow::Result;
 
-/// Masked lines, each with the first real one.
-pub(super) type Seen = BTreeMap<String, String>;
+/// The error lines of a run.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Masked lines, each with the first real one.
+    pub(super) lines: BTreeMap<String, String>,
+    /// How many lines each row of [`CHANCE`] left out, by what it looks for.
+    pub(super) chance: BTreeMap<&'static str, usize>,
+}
+
+impl Seen {
+    fn append(&mut self, mut other: Seen) {
+        self.lines.append(&mut other.lines);
+        for (row, count) in other.chance {
+            *self.chance.entry(row).or_default() += count;
+        }
+    }
+}
 
 /// What is in lines that are left out, and why.
 const CHANCE: [(&str, &str); 7] = [
@@ -32,11 +47,11 @@ const CHANCE: [(&str, &str); 7] = [
 
 /// Reads the logs of the real components below a folder.
 pub(super) fn read(folder: &Path) -> Result<Seen> {
-    let mut seen = Seen::new();
+    let mut seen = Seen::default();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            seen.append(&mut read(&path)?);
+            seen.append(read(&path)?);
             continue;
         }
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
@@ -46,33 +61,51 @@ pub(super) fn read(folder: &Path) -> Result<Seen> {
         }
         let text = std::fs::read(&path)?;
         for line in String::from_utf8_lossy(&text).lines() {
-            if let Some(masked) = masked(line) {
-                seen.entry(format!("{component} {masked}")).or_insert_with(|| line.to_owned());
+            match read_line(line) {
+                Line::NoError => {}
+                Line::Chance(row) => *seen.chance.entry(row).or_default() += 1,
+                Line::Error(masked) => {
+                    let key = format!("{component} {masked}");
+                    seen.lines.entry(key).or_insert_with(|| line.to_owned());
+                }
             }
         }
     }
     Ok(seen)
 }
 
-/// The line without what changes; none when it tells of no error.
-///
+/// What a line of a log is.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    NoError,
+    /// It belongs to this row of [`CHANCE`].
+    Chance(&'static str),
+    /// It without what changes.
+    Error(String),
+}
+
 /// *Shape*: `E1121 16:10:24.123456   123 place.go:12] text` becomes `place.go:12] text`.
-fn masked(line: &str) -> Option<String> {
+fn read_line(line: &str) -> Line {
     if line.starts_with("panic: ") || line.starts_with("fatal error: ") {
-        return Some(line.to_owned());
+        return Line::Error(line.to_owned());
     }
+    let Some((place, text)) = klog_error(line) else { return Line::NoError };
+    if let Some((row, _)) = CHANCE.iter().find(|(part, _)| text.contains(part)) {
+        return Line::Chance(row);
+    }
+    let text = text.split_once("desc = ").map_or(text, |(before, _)| before);
+    let words: Vec<_> = text.split(' ').map(word).collect();
+    Line::Error(format!("{place}] {}", words.join(" ")))
+}
+
+/// The place and the text of an error's line.
+fn klog_error(line: &str) -> Option<(&str, &str)> {
     let rest = line.strip_prefix(['E', 'F'])?;
     if !rest.get(..4)?.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let (head, text) = rest.split_once("] ")?;
-    let place = head.rsplit(' ').next()?;
-    if CHANCE.iter().any(|(part, _)| text.contains(part)) {
-        return None;
-    }
-    let text = text.split_once("desc = ").map_or(text, |(before, _)| before);
-    let words: Vec<_> = text.split(' ').map(word).collect();
-    Some(format!("{place}] {}", words.join(" ")))
+    Some((head.rsplit(' ').next()?, text))
 }
 
 /// A word with its digits, and with whatever a generated name ends in, masked.
@@ -91,7 +124,14 @@ fn word(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::masked;
+    use super::{Line, read_line};
+
+    fn masked(line: &str) -> Option<String> {
+        match read_line(line) {
+            Line::Error(masked) => Some(masked),
+            Line::NoError | Line::Chance(_) => None,
+        }
+    }
 
     #[test]
     fn lines_of_one_place_and_text_are_one() {
@@ -114,7 +154,7 @@ mod tests {
         assert_eq!(masked("I1121 16:10:24.1 77 wr.go:12] Error"), None);
         assert_eq!(masked("W1121 16:10:24.1 77 wr.go:12] Error"), None);
         let unreachable = "E1121 16:10:24.1 77 wr.go:12] \"Failed\" err=\"code = Unavailable\"";
-        assert_eq!(masked(unreachable), None);
+        assert_eq!(read_line(unreachable), Line::Chance("code = Unavailable"));
         assert_eq!(masked("Each of them"), None);
         assert_eq!(masked("Error: no"), None);
         assert!(masked("panic: runtime error").is_some());
