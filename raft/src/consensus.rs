@@ -74,7 +74,7 @@ pub(crate) struct Core {
     pub(crate) contact: Arc<Contact>,
     pub(crate) leadership_changes: watch::Receiver<Leadership>,
     pub(crate) snapshots_under_way: SnapshotsUnderWay,
-    pub(crate) receiving: tokio::sync::Mutex<()>,
+    pub(crate) receiving: Arc<crate::receiving::Receiving>,
     /// Held while the members are changed: one step after the other.
     pub(crate) changing: tokio::sync::Mutex<()>,
     pub(crate) addresses: crate::network::Addresses,

@@ -118,17 +118,24 @@ impl Handler {
             return Err(convert::malformed("a snapshot without a beginning"));
         };
         let from = self.check(begin.header.as_ref())?;
-        let receiving = self.core.receiving.try_lock();
-        let _one = receiving
-            .map_err(|_| PeerError::Refused("another snapshot is being received".to_owned()))?;
+        let _one = self.core.receiving.turn()?;
+        if begin.is_offer {
+            let held_bytes = self.core.receiving.held(&snapshot::announced_files(begin.files));
+            return Ok(peer::SnapshotResponse { vote: None, held_bytes });
+        }
         tracing::info!(peer = %from, files = begin.files.len(), "receiving a snapshot");
-        let engines = &*self.core.engines;
-        let received = snapshot::receive(begin, chunks, engines, self.core.blocking).await?;
+        let receiver = snapshot::Receiver {
+            receiving: Arc::clone(&self.core.receiving),
+            engines: Arc::clone(&self.core.engines),
+            blocking: self.core.blocking,
+        };
+        let received = receiver.receive(begin, chunks).await?;
         let snapshot = SnapshotData::Received(received.sink, received.files);
         let snapshot = openraft::Snapshot { meta: received.meta, snapshot };
         let installed = self.core.raft.install_full_snapshot(received.vote, snapshot).await;
         let response = installed.map_err(|error| PeerError::Refused(error.to_string()))?;
-        Ok(peer::SnapshotResponse { vote: Some(convert::vote_to_message(&response.vote)) })
+        let vote = Some(convert::vote_to_message(&response.vote));
+        Ok(peer::SnapshotResponse { vote, held_bytes: Vec::new() })
     }
 
     async fn handle_transfer(

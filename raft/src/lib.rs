@@ -38,6 +38,7 @@ mod network;
 mod parts;
 mod peer;
 mod read_index;
+mod receiving;
 mod removal;
 mod restore;
 mod retention;

@@ -42,6 +42,9 @@ pub(crate) const APPEND_BYTES_IN_FLIGHT_MAX: usize = 16 << 20;
 /// One piece of a snapshot file on the wire, in bytes.
 pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 
+/// How long a part of a snapshot waits on the disk for somebody to go on with it.
+pub(crate) const PARTIAL_SNAPSHOT_KEPT: Duration = Duration::from_secs(600);
+
 /// Entries handed to the apply thread at once.
 pub(crate) const APPLY_ENTRIES_MAX: usize = 64;
 

@@ -435,8 +435,10 @@ impl RaftNetworkV2<TypeConfig> for Client {
         let _held = self.under_way.begin();
         let header = self.header().await?.unwrap_or_default();
         let send = async {
-            let chunks = snapshot::chunks(local, vote, header).await?;
-            self.way.peer().snapshot(chunks).await
+            let outgoing = snapshot::Outgoing::new(local, vote, header).await?;
+            let peer = self.way.peer();
+            let held_bytes = peer.snapshot(outgoing.offer()).await?.held_bytes;
+            peer.snapshot(outgoing.chunks(&held_bytes)).await
         };
         let sent = self.within(SNAPSHOT_MAX, RPCTypes::InstallSnapshot, send);
         tokio::select! {

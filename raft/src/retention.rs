@@ -101,6 +101,7 @@ pub(crate) async fn run(core: Arc<Core>) {
         let bytes = core.counters.bytes.load(Ordering::Relaxed);
         let entries = core.counters.entries.load(Ordering::Relaxed);
         let Some(applied) = core.applied_log_id() else { continue };
+        remove_stale_part(&core, applied.index).await;
         growth.note(applied.index, bytes);
         let retention = &core.config.retention;
         cut(&core, &growth, retention).await;
@@ -113,6 +114,15 @@ pub(crate) async fn run(core: Arc<Core>) {
         if core.raft.trigger().snapshot().await.is_err() {
             return;
         }
+    }
+}
+
+/// Removes the part of a snapshot that nobody will go on with.
+async fn remove_stale_part(core: &Core, applied_index: u64) {
+    if let Some(stale) = core.receiving.stale(applied_index) {
+        tracing::info!("a part of a snapshot is given up");
+        // An error means that the runtime shuts down: the next start removes it.
+        drop(core.blocking.run(move || drop(stale)).await);
     }
 }
 

@@ -280,7 +280,7 @@ fn assemble(
         contact,
         leadership_changes,
         snapshots_under_way: state.snapshots_under_way,
-        receiving: tokio::sync::Mutex::new(()),
+        receiving: Arc::default(),
         changing: tokio::sync::Mutex::new(()),
         addresses,
         removal: Removal::default(),

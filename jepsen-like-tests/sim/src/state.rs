@@ -63,6 +63,10 @@ impl CheckpointSink for ObservedSink {
         self.sink.write(name, offset, bytes)
     }
 
+    fn discard(&mut self, name: &str) -> Result<(), StorageError> {
+        self.sink.discard(name)
+    }
+
     fn finish(
         self: Box<Self>,
         expected: &[CheckpointFile],

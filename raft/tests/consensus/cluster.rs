@@ -20,6 +20,8 @@ use store::engine::MemoryEngines;
 use store::{AppliedBatch, MemberId, Outcome, Reader, Response, Revision};
 use tokio::time::Instant;
 
+use crate::snapshot_wire::SnapshotWire;
+
 /// What a member's publisher heard.
 #[derive(Default)]
 pub(crate) struct Heard {
@@ -50,6 +52,7 @@ pub(crate) struct Node {
 
 pub(crate) struct Cluster {
     pub(crate) network: MemoryNetwork,
+    pub(crate) wire: Arc<SnapshotWire>,
     pub(crate) nodes: Vec<Node>,
 }
 
@@ -84,7 +87,8 @@ impl Cluster {
             running: None,
             starts: 0,
         });
-        Self { network: MemoryNetwork::new(), nodes: nodes.collect() }
+        let (network, wire) = (MemoryNetwork::new(), Arc::default());
+        Self { network, wire, nodes: nodes.collect() }
     }
 
     /// Members that run, with a leader.
@@ -120,7 +124,7 @@ impl Cluster {
         let parts = Parts {
             engines: Arc::new(node.engines.clone()),
             log_files: Arc::new(node.files.clone()),
-            transport: network.transport(node.id, peer_urls),
+            transport: self.wire.over(network.transport(node.id, peer_urls)),
             publisher: Arc::clone(&node.heard) as Arc<dyn Publisher>,
             snapshot_dir: PathBuf::new(),
             runtime: RuntimeChoice::Caller { sync_takes: Duration::from_millis(1) },

@@ -4,5 +4,6 @@ mod cluster;
 mod identities;
 mod membership;
 mod single;
+mod snapshot_wire;
 mod snapshots;
 mod three;

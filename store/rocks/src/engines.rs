@@ -204,6 +204,14 @@ impl CheckpointSink for RocksSink {
             .map_err(|error| StorageError::file("write", &path, error))
     }
 
+    fn discard(&mut self, name: &str) -> Result<(), StorageError> {
+        // A name that was never written to: there is no such file.
+        if !files::is_plain_name(name) {
+            return Ok(());
+        }
+        files::remove_file(&self.directory.join(name))
+    }
+
     fn finish(
         self: Box<Self>,
         expected: &[CheckpointFile],

@@ -35,6 +35,16 @@ pub(crate) fn remove_directory(path: &Path) -> Result<(), StorageError> {
     }
 }
 
+/// Removes a file; a missing one is fine.
+pub(crate) fn remove_file(path: &Path) -> Result<(), StorageError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(StorageError::file("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Replaces a small file: after a crash it holds the old bytes or the new ones. *Durability*: on
 /// return.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {

@@ -35,11 +35,16 @@ pub trait Checkpoint: Send + Sync {
 
 /// Receives the files of a checkpoint into a generation that is not current yet.
 ///
+/// A sink may outlive the connection that fills it: what is there stays until the sink is dropped.
+///
 /// *Cancellation*: dropping the sink removes what was received.
 pub trait CheckpointSink: Send {
     /// Writes bytes of a file at `offset`; files come into being by the first write (an empty one
     /// too).
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StorageError>;
+
+    /// Removes a file that is not wanted any more; one that never came is fine.
+    fn discard(&mut self, name: &str) -> Result<(), StorageError>;
 
     /// Compares what was received with the announced files, makes it durable and current, and opens
     /// it.

@@ -40,7 +40,8 @@ macro_rules! engine_conformance {
             crash_keeps_what_was_flushed, crash_never_splits_a_batch,
             checkpoint_holds_the_state_of_its_moment, checkpoint_reads_in_pieces,
             checkpoint_is_received_elsewhere, altered_checkpoint_is_refused,
-            incomplete_checkpoint_is_refused, unfinished_sink_changes_nothing,
+            incomplete_checkpoint_is_refused, discarded_file_is_not_received,
+            unfinished_sink_changes_nothing,
             install_replaces_and_old_readers_go_on, install_survives_a_crash,
             reclaim_keeps_every_row, sizes_follow_the_rows,
         );
@@ -407,6 +408,22 @@ pub fn incomplete_checkpoint_is_refused(subject: &mut dyn Subject) {
     let missing = CheckpointFile { name: "zzz".to_owned(), bytes: 0, crc32c: 0 };
     let refused = pass_through_a_checkpoint(subject, &*engine, |files| files.push(missing));
     assert!(matches!(refused, Err(StorageError::Received(_))));
+}
+
+/// A file that was discarded is as if it had never come, and may come again.
+pub fn discarded_file_is_not_received(subject: &mut dyn Subject) {
+    let engine = open(subject);
+    put(&*engine, Space::Meta, &[("a", "1")]);
+    let checkpoint = engine.checkpoint(&subject.checkpoint_path()).expect("checkpoints");
+    let mut sink = subject.engines().receive().expect("receives");
+    sink.discard("never came").expect("is fine");
+    sink.write("stale", 0, b"of another checkpoint").expect("receives");
+    sink.write(&checkpoint.files()[0].name, 0, b"of another checkpoint").expect("receives");
+    sink.discard("stale").expect("discards");
+    sink.discard(&checkpoint.files()[0].name).expect("discards");
+    send(&*checkpoint, &mut *sink);
+    let received = sink.finish(checkpoint.files()).expect("installs");
+    assert_eq!(get(&*received, Space::Meta, "a").as_deref(), Some("1"));
 }
 
 /// A sink that is dropped leaves nothing, and another one may follow.

@@ -3,6 +3,7 @@
 //! Durability is played: [`Memory::crash`] returns to what was last flushed. Simulation and tests
 //! run on it, and `--ephemeral` members.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,8 +17,11 @@ use super::{
 };
 use crate::error::StorageError;
 
-/// The one file of a checkpoint: rows as space, key length, key, value length, value.
-const CHECKPOINT_FILE: &str = "memory.rows";
+/// The file of a checkpoint that holds a space's rows: key length, key, value length, value. A space
+/// without rows has no file.
+fn file_of(space: Space) -> String {
+    format!("{}.rows", space.name())
+}
 
 type Rows = RedBlackTreeMapSync<Bytes, Bytes>;
 
@@ -153,13 +157,9 @@ impl Engine for Memory {
     fn checkpoint(&self, _dir: &Path) -> Result<Box<dyn Checkpoint>, StorageError> {
         self.flush()?;
         let image = self.image();
-        let bytes = image.encode();
-        let file = CheckpointFile {
-            name: CHECKPOINT_FILE.to_owned(),
-            bytes: bytes.len() as u64,
-            crc32c: crc32c::crc32c(&bytes),
-        };
-        Ok(Box::new(MemoryCheckpoint { image, bytes, files: [file] }))
+        let contents = image.encode();
+        let files = contents.iter().map(|(name, bytes)| described(name, bytes)).collect();
+        Ok(Box::new(MemoryCheckpoint { image, contents, files }))
     }
 
     fn reclaim(&self) -> Result<(), StorageError> {
@@ -213,31 +213,42 @@ impl Image {
         }
     }
 
-    fn encode(&self) -> Bytes {
-        let mut out = BytesMut::new();
+    /// The files of the image, by name.
+    fn encode(&self) -> BTreeMap<String, Bytes> {
+        let mut files = BTreeMap::new();
         for space in Space::ALL {
+            let mut out = BytesMut::new();
             for (key, value) in &self.spaces[space.number()] {
-                out.put_u8(space as u8);
                 out.put_u64(key.len() as u64);
                 out.put_slice(key);
                 out.put_u64(value.len() as u64);
                 out.put_slice(value);
             }
+            if !out.is_empty() {
+                files.insert(file_of(space), out.freeze());
+            }
         }
-        out.freeze()
+        files
     }
 
-    /// The image that `bytes` encode; `None` when they encode none.
-    fn decode(mut bytes: Bytes) -> Option<Self> {
+    /// The image that these files encode; `None` when they encode none.
+    fn decode(files: BTreeMap<String, Bytes>) -> Option<Self> {
         let mut image = Image::default();
-        while bytes.has_remaining() {
-            let space = *Space::ALL.get(usize::from(bytes.try_get_u8().ok()?))?;
-            let key = take_string(&mut bytes)?;
-            let value = take_string(&mut bytes)?;
-            image.apply(&Operation::Put { space, key, value });
+        for (name, mut bytes) in files {
+            let space = Space::ALL.into_iter().find(|space| file_of(*space) == name)?;
+            while bytes.has_remaining() {
+                let key = take_string(&mut bytes)?;
+                let value = take_string(&mut bytes)?;
+                image.apply(&Operation::Put { space, key, value });
+            }
         }
         Some(image)
     }
+}
+
+fn described(name: &str, bytes: &Bytes) -> CheckpointFile {
+    let crc32c = crc32c::crc32c(bytes);
+    CheckpointFile { name: name.to_owned(), bytes: bytes.len() as u64, crc32c }
 }
 
 fn take_string(bytes: &mut Bytes) -> Option<Bytes> {
@@ -247,8 +258,8 @@ fn take_string(bytes: &mut Bytes) -> Option<Bytes> {
 
 struct MemoryCheckpoint {
     image: Image,
-    bytes: Bytes,
-    files: [CheckpointFile; 1],
+    contents: BTreeMap<String, Bytes>,
+    files: Vec<CheckpointFile>,
 }
 
 impl Checkpoint for MemoryCheckpoint {
@@ -257,12 +268,12 @@ impl Checkpoint for MemoryCheckpoint {
     }
 
     fn read(&self, name: &str, offset: u64, bytes_max: usize) -> Result<Bytes, StorageError> {
-        if name != CHECKPOINT_FILE {
+        let Some(bytes) = self.contents.get(name) else {
             return Err(StorageError::Engine(format!("the checkpoint has no file {name:?}")));
-        }
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.bytes.len());
-        let end = start.saturating_add(bytes_max).min(self.bytes.len());
-        Ok(self.bytes.slice(start..end))
+        };
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let end = start.saturating_add(bytes_max).min(bytes.len());
+        Ok(bytes.slice(start..end))
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
@@ -303,21 +314,18 @@ impl Engines for MemoryEngines {
     }
 
     fn receive(&self) -> Result<Box<dyn CheckpointSink>, StorageError> {
-        Ok(Box::new(MemorySink { engines: self.clone(), received: None }))
+        Ok(Box::new(MemorySink { engines: self.clone(), received: BTreeMap::new() }))
     }
 }
 
 struct MemorySink {
     engines: MemoryEngines,
-    received: Option<BytesMut>,
+    received: BTreeMap<String, BytesMut>,
 }
 
 impl CheckpointSink for MemorySink {
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        if name != CHECKPOINT_FILE {
-            return Err(StorageError::Received(format!("unexpected file {name:?}")));
-        }
-        let received = self.received.get_or_insert_default();
+        let received = self.received.entry(name.to_owned()).or_default();
         let start = usize::try_from(offset)
             .ok()
             .filter(|start| *start <= received.len())
@@ -327,14 +335,20 @@ impl CheckpointSink for MemorySink {
         Ok(())
     }
 
+    fn discard(&mut self, name: &str) -> Result<(), StorageError> {
+        self.received.remove(name);
+        Ok(())
+    }
+
     fn finish(
         self: Box<Self>,
         expected: &[CheckpointFile],
     ) -> Result<Arc<dyn Engine>, StorageError> {
-        let received = self.received.unwrap_or_default().freeze();
-        let matches = matches!(expected, [file] if file.name == CHECKPOINT_FILE
-            && file.bytes == received.len() as u64
-            && file.crc32c == crc32c::crc32c(&received));
+        let received = self.received.into_iter().map(|(name, bytes)| (name, bytes.freeze()));
+        let received: BTreeMap<String, Bytes> = received.collect();
+        let mut expected = expected.to_vec();
+        expected.sort_by(|one, other| one.name.cmp(&other.name));
+        let matches = received.iter().map(|(name, bytes)| described(name, bytes)).eq(expected);
         let image = Image::decode(received)
             .filter(|_| matches)
             .ok_or_else(|| StorageError::Received("the rows differ from the announced".into()))?;
