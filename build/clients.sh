@@ -2,10 +2,10 @@
 # Fetches the client libraries that Engram is tested with, and what drives them, once, at pinned versions.
 #
 #   build/clients.sh clients     all of them   (in the background of `make test`)
-#   build/clients.sh go          or python, node
+#   build/clients.sh go          or java, node, python, rust
 #
 # They land in $ENGRAM_CACHE/clients/<language>, from the registry of each language. A stamp over the programs and their
-# versions says when they are up to date. Where a language's own tool is missing, that is said, and its programs do not run.
+# versions says when they are up to date. What cannot be fetched is said, and then the suite fails for it.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${ENGRAM_CACHE:-$HOME/.cache/engram}/clients
@@ -15,45 +15,78 @@ say() { printf 'clients: %s\n' "$*" >&2; }
 
 # Each is run in the folder that its language gets, empty before.
 get_go() { (cd "$programs/go" && CGO_ENABLED=0 go build -trimpath -o "$1/clientv3" .); }
-get_python() {
-  python3 -m venv "$1" && "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
-    -r "$programs/python/requirements.txt"
-  cp "$programs"/python/*.py "$1"
+get_java() {
+  # Maven takes seconds to start: it only gets the jars, and is not needed to run them.
+  (cd "$programs/java" &&
+    mvn -q -B -Dstyle.color=never -Dmaven.repo.local="$cache/maven" dependency:copy-dependencies -DoutputDirectory="$1/jars") &&
+    (cd "$1/jars" && sha256sum --check --strict --quiet "$programs/java/jars.sha256") &&
+    javac -nowarn -d "$1/classes" -cp "$1/jars/*" "$programs"/java/src/clients/*.java
 }
 get_node() {
-  cp "$programs"/node/*.mjs "$programs"/node/package*.json "$1"
-  (cd "$1" && npm ci --silent --no-audit --no-fund --ignore-scripts)
+  cp "$programs"/node/*.mjs "$programs"/node/package*.json "$1" &&
+    (cd "$1" && npm ci --silent --no-audit --no-fund --ignore-scripts)
+}
+get_python() {
+  python3 -m venv "$1" &&
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$programs/python/requirements.txt" &&
+    cp "$programs"/python/*.py "$1"
 }
 
+get_rust() {
+  # The crate wants a `protoc` to be built with: it gets one in Rust, so that Cargo.lock pins all there is.
+  unset "${!CARGO_PKG_@}" CARGO_MANIFEST_DIR CARGO_MANIFEST_PATH
+  (
+    export CARGO_TARGET_DIR=$1/target CARGO_INCREMENTAL=0
+    cd "$programs/rust"
+    cargo build --quiet --locked --no-default-features --features protoc --bin protoc &&
+      PROTOC=$1/target/debug/protoc cargo build --quiet --locked --bin etcd-client
+  ) && mv "$1/target/debug/etcd-client" "$1" && rm -rf "$1/target"
+}
+
+wanted() {
+  (cd "$programs/$1" && find . -type f ! -path './target/*' -print0 | LC_ALL=C sort -z | xargs -0 cat "$root/build/clients.sh") |
+    sha256sum | cut -d" " -f1
+}
+
+# One language that cannot be had does not keep the others from it.
 get() {
-  local language=$1 tool=$2 to=$cache/$1 wanted
-  [ -d "$programs/$language" ] || return 0
-  if ! command -v "$tool" >/dev/null; then
-    say "$language: NOT RUN, $tool was not found"
-    return 0
-  fi
-  wanted=$(cat "$programs/$language"/* "$root/build/clients.sh" | sha256sum | cut -d" " -f1)
-  [ "$(cat "$to/stamp" 2>/dev/null)" = "$wanted" ] && return 0
-  say "fetching what the programs in $language use"
+  local language=$1 to=$cache/$1 stamp tool
+  shift
+  stamp=$(wanted "$language")
+  [ "$(cat "$to/stamp" 2>/dev/null)" = "$stamp" ] && return 0
   rm -rf "$to" && mkdir -p "$to"
-  "get_$language" "$to"
-  echo "$wanted" >"$to/stamp"
+  for tool in "$@"; do
+    if ! command -v "$tool" >/dev/null; then
+      say "$language: $tool was not found"
+      return 0
+    fi
+  done
+  say "fetching what the programs in $language use"
+  if "get_$language" "$to"; then
+    echo "$stamp" >"$to/stamp"
+  else
+    say "$language: could not be fetched, see above"
+  fi
 }
 
 mkdir -p "$cache"
 exec 9>"$cache/.lock"
 flock 9
-case ${1:-clients} in
-  clients)
-    get go go
-    get python python3
-    get node npm
-    ;;
-  go) get go go ;;
-  python) get python python3 ;;
-  node) get node npm ;;
+which=${1:-clients}
+known=
+one() {
+  known="$known $1"
+  if [ "$which" = clients ] || [ "$which" = "$1" ]; then get "$@"; fi
+}
+one go go
+one java mvn java javac
+one node npm node
+one python python3
+one rust cargo
+case " clients$known " in
+  *" $which "*) ;;
   *)
-    say "no such language: $1 (go, python or node)"
+    say "no such language: $which (one of$known)"
     exit 2
     ;;
 esac
