@@ -17,9 +17,13 @@ say() { printf 'clients: %s\n' "$*" >&2; }
 get_go() { (cd "$programs/go" && CGO_ENABLED=0 go build -trimpath -o "$1/clientv3" .); }
 get_java() {
   # Maven takes seconds to start: it only gets the jars, and is not needed to run them.
-  (cd "$programs/java" &&
-    mvn -q -B -Dstyle.color=never -Dmaven.repo.local="$cache/maven" dependency:copy-dependencies -DoutputDirectory="$1/jars") &&
-    (cd "$1/jars" && sha256sum --check --strict --quiet "$programs/java/jars.sha256") &&
+  local maven=(mvn -q -B -Dmaven.repo.local="$cache/maven")
+  (cd "$programs/java" && "${maven[@]}" dependency:copy-dependencies -DoutputDirectory="$1/jars") \
+    &>"$1/maven.log" || {
+    cat "$1/maven.log" >&2
+    return 1
+  }
+  (cd "$1/jars" && sha256sum --check --strict --quiet "$programs/java/jars.sha256") &&
     javac -nowarn -d "$1/classes" -cp "$1/jars/*" "$programs"/java/src/clients/*.java
 }
 get_node() {

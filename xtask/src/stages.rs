@@ -32,7 +32,7 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
     let left_out = left_out(&programs::peers()?);
     // Many minutes the first time, and needed last: it is built while the rest is tested.
     let peers = Background::start(root, &target(root), "build/peers.sh", "kubernetes");
-    // Some 80 MB from the registries of the languages, once.
+    // Some 200 MB from the registries of the languages and two minutes of compiling, once.
     let clients = Background::start(root, &target(root), "build/clients.sh", "clients");
     let built = report.step("release binary", run::step(root, "build/binary.sh", &["--suites"]))
         && report.step("real etcd", run::step(root, "build/peers.sh", &["etcd"]));
@@ -49,7 +49,7 @@ pub(crate) fn test(root: &Path) -> Result<bool> {
         }
     }
     if report.step("client libraries", clients.and_then(Background::wait)) && built {
-        // Some 40 s.
+        // Some 25 s: leases run out, and eight programs start.
         let stage = Stage::program("clients", &harness(root), &["clients"]);
         report.add(stage.name, run::counted(root, &target(root), &stage));
     }

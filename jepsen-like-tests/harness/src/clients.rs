@@ -223,6 +223,19 @@ mod tests {
     }
 
     #[test]
+    fn each_folder_of_programs_is_fetched_and_driven() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let script =
+            std::fs::read_to_string(root.join("../build/clients.sh")).expect("it is there");
+        let folders = std::fs::read_dir(root.join("clients")).expect("it is there");
+        for folder in folders {
+            let folder = folder.expect("read").file_name().into_string().expect("a plain name");
+            assert!(LIBRARIES.iter().any(|it| it.language == folder), "{folder} is not driven");
+            assert!(script.contains(&format!("\none {folder} ")), "{folder} is not fetched");
+        }
+    }
+
+    #[test]
     fn a_step_passes_when_it_is_well_and_the_same_on_both() {
         let lines = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
         let mut outcome = Outcome::default();

@@ -3,6 +3,7 @@ package clients;
 
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.ArrayList;
@@ -49,7 +50,7 @@ final class Cut implements AutoCloseable {
     private ServerSocket listen(int port) throws IOException {
         ServerSocket door = new ServerSocket();
         door.setReuseAddress(true);
-        door.bind(new java.net.InetSocketAddress(InetAddress.getByName(host), port));
+        door.bind(new InetSocketAddress(InetAddress.getByName(host), port));
         return door;
     }
 
