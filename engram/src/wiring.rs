@@ -184,6 +184,8 @@ async fn start(config: &ServerConfig, data_dir: &DataDir, tls: &Tls) -> Result<A
         runtime: raft::RuntimeChoice::Dedicated,
         clock: SystemClock::shared(),
         seed: rand::random(),
+        tuning: server::Tuning::default(),
+        onlooker: None,
     };
     Member::start(config.clone(), parts).await.context("cannot start the member")
 }

@@ -28,6 +28,7 @@ mod random;
 mod rpc;
 mod snapshot;
 mod tasks;
+mod tuning;
 
 pub use auth::{AuthTokenError, AuthTokenOptions};
 pub use doors::{
@@ -36,5 +37,6 @@ pub use doors::{
 };
 pub use errors::ServeError;
 pub use http::{GATEWAY_PATHS, fuzz_gateway};
-pub use member::{Ids, Member, MemberParts};
+pub use member::{Ids, Member, MemberParts, Onlooker};
 pub use rpc::etcd_page;
+pub use tuning::Tuning;

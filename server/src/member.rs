@@ -35,6 +35,7 @@ use crate::publish::Publishing;
 use crate::quota::cost_bytes;
 use crate::random::Numbers;
 use crate::snapshot::Snapshots;
+use crate::tuning::Tuning;
 
 /// The ids in every answer's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,15 @@ pub struct MemberParts {
     pub clock: Arc<dyn Clock>,
     /// Where all randomness of this member comes from.
     pub seed: u64,
+    /// What no flag sets.
+    pub tuning: Tuning,
+    /// Who stands between what is applied and those who are told; nobody but in simulation.
+    pub onlooker: Option<Onlooker>,
 }
+
+/// Takes the publisher of a member, which tells watchers and the leader's time, and gives the one
+/// that consensus tells in its place.
+pub type Onlooker = Box<dyn FnOnce(Arc<dyn raft::Publisher>) -> Arc<dyn raft::Publisher> + Send>;
 
 /// One running member.
 pub struct Member {
@@ -101,18 +110,23 @@ impl Member {
         let peers = Arc::new(PeerMeters::default());
         let auth =
             Auth::open(&config).map_err(|error| raft::StartError::Config(error.to_string()))?;
-        let publishing = Arc::new(Publishing::new(Arc::clone(&parts.clock), config.auth_token_ttl));
+        let (clock, tuning) = (Arc::clone(&parts.clock), &parts.tuning);
+        let publishing = Arc::new(Publishing::new(clock, config.auth_token_ttl, tuning));
+        let publisher = Arc::clone(&publishing) as Arc<dyn raft::Publisher>;
         let raft_parts = raft::Parts {
             engines: parts.engines,
             log_files: parts.log_files,
             snapshot_dir: parts.snapshot_dir.clone(),
             transport: Arc::new(MeteredTransport::new(parts.transport, Arc::clone(&peers))),
-            publisher: Arc::clone(&publishing) as Arc<dyn raft::Publisher>,
+            publisher: match parts.onlooker {
+                Some(onlooker) => onlooker(publisher),
+                None => publisher,
+            },
             runtime: parts.runtime,
         };
-        let raft_config = raft_config(&config, parts.seed);
+        let raft_config = raft_config(&config, &parts.tuning, parts.seed);
         let (consensus, reader) = Consensus::start(raft_config, raft_parts).await?;
-        publishing.open(&reader);
+        publishing.open(&reader, parts.tuning.watch_limits);
         let (cluster_id, member_id) = consensus.ids();
         let member = Arc::new(Member {
             ids: Ids { cluster_id: cluster_id.0, member_id: member_id.0 },
@@ -131,7 +145,7 @@ impl Member {
             reader,
             publishing,
         });
-        member.consensus.serve_leader_calls(Arc::new(LeaderDoor(Arc::clone(&member))));
+        member.consensus.serve_leader_calls(Arc::new(LeaderDoor(Arc::downgrade(&member))));
         tokio::spawn(keep_time(Arc::clone(&member)));
         tokio::spawn(crate::tasks::count_leaders(Arc::clone(&member)));
         tokio::spawn(crate::tasks::watch_for_leaders(Arc::clone(&member)));
@@ -150,7 +164,11 @@ impl Member {
             client_urls: self.config.advertise_client_urls.iter().map(|u| u.text.clone()).collect(),
         };
         loop {
-            if self.read_index().await.is_ok() {
+            let confirmed = self.read_index().await;
+            if confirmed == Err(ReadIndexError::Stopped) {
+                return Err(EtcdError::Stopped.into());
+            }
+            if confirmed.is_ok() {
                 if self.reader.members().contains(&attributes) {
                     return Ok(());
                 }
@@ -175,6 +193,13 @@ impl Member {
             return;
         }
         self.consensus.shutdown().await;
+    }
+
+    /// Ends without a word to anybody, as a process that is killed. *Durability*: what is on the
+    /// disks by then.
+    pub async fn kill(&self) {
+        self.stop.send_replace(true);
+        self.consensus.kill().await;
     }
 
     /// A receiver that turns true when the member stops.
@@ -455,7 +480,7 @@ const PROGRESS_PERIOD_MIN: Duration = Duration::from_millis(100);
 /// that is too large. Compat: etcd measures its marshalled `InternalRaftRequest`.
 const RAFT_HEADER_BYTES: usize = 13;
 
-fn raft_config(config: &ServerConfig, seed: u64) -> raft::MemberConfig {
+fn raft_config(config: &ServerConfig, tuning: &Tuning, seed: u64) -> raft::MemberConfig {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let initial_cluster = config
         .initial_cluster
@@ -483,11 +508,8 @@ fn raft_config(config: &ServerConfig, seed: u64) -> raft::MemberConfig {
             heartbeat_ms: millis(config.heartbeat_interval),
             election_ms: millis(config.election_timeout),
         },
-        retention: raft::Retention {
-            keep_entries: config.snapshot_count,
-            ..raft::Retention::default()
-        },
-        log_limits: raft::log::LogLimits::default(),
+        retention: raft::Retention { keep_entries: config.snapshot_count, ..tuning.retention },
+        log_limits: tuning.log_limits,
         bootstrap_timeout: config.election_timeout,
         seed,
     }

@@ -17,6 +17,7 @@ use crate::auth::SimpleTokens;
 use crate::clock::Clock;
 use crate::lease::Leases;
 use crate::metrics::counts::AppliedCounts;
+use crate::tuning::Tuning;
 
 /// Stands between the apply task and those who are told.
 pub(crate) struct Publishing {
@@ -31,12 +32,12 @@ pub(crate) struct Publishing {
 
 impl Publishing {
     /// Nobody watches yet.
-    pub(crate) fn new(clock: Arc<dyn Clock>, token_ttl: Duration) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, token_ttl: Duration, tuning: &Tuning) -> Self {
         Publishing {
             hub: OnceLock::new(),
             opening: Mutex::new(()),
             tokens: SimpleTokens::new(token_ttl, Arc::clone(&clock)),
-            leases: Leases::new(clock),
+            leases: Leases::new(clock, tuning.lease_checkpoint_interval),
             counts: AppliedCounts::new(),
             auth_changes: channel::Sender::new(0),
         }
@@ -48,10 +49,10 @@ impl Publishing {
     }
 
     /// Opens the hub at the reader's revision. Called once.
-    pub(crate) fn open(&self, reader: &Reader) {
+    pub(crate) fn open(&self, reader: &Reader, limits: watch::Limits) {
         let _nobody_publishes = self.opening.lock();
         let history: Arc<dyn watch::History> = Arc::new(reader.clone());
-        let hub = Hub::new(history, watch::Limits::default());
+        let hub = Hub::new(history, limits);
         assert!(self.hub.set(hub).is_ok(), "the hub is opened once");
     }
 

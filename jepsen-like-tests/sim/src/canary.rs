@@ -18,16 +18,22 @@ pub enum Canary {
     StaleRead,
     /// One member does not tell its watchers the last event of a batch now and then.
     LostEvent,
+    /// The clocks of members run too fast: leases end early.
+    FastClock,
+    /// The network answers renewals out of its memory.
+    RememberedRenewal,
 }
 
 impl Canary {
     /// Every one.
-    pub const ALL: [Canary; 5] = [
+    pub const ALL: [Canary; 7] = [
         Canary::LostSync,
         Canary::AlteredEntry,
         Canary::LostRow,
         Canary::StaleRead,
         Canary::LostEvent,
+        Canary::FastClock,
+        Canary::RememberedRenewal,
     ];
 
     /// Its name on the command line.
@@ -39,6 +45,8 @@ impl Canary {
             Canary::LostRow => "lost-row",
             Canary::StaleRead => "stale-read",
             Canary::LostEvent => "lost-event",
+            Canary::FastClock => "fast-clock",
+            Canary::RememberedRenewal => "remembered-renewal",
         }
     }
 }

@@ -12,16 +12,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use checkers::history::{Action, Found, Operation, Swapped};
 use parking_lot::Mutex;
+use proto::etcdserverpb::RangeRequest;
 use proto::log::command::Request;
-use raft::ProposeError;
-use store::{Outcome, Response};
 
 use crate::canary::Canary;
 use crate::clock;
 use crate::cluster::{Cluster, Process};
 use crate::plan::Plan;
 use crate::random::Dice;
-use crate::requests;
+use crate::requests::{self, Answer, Answered, Refusal};
 use crate::world::World;
 
 /// What the clients of a run share.
@@ -93,8 +92,8 @@ struct Client {
 }
 
 /// What a request came to.
-enum Told<T> {
-    Answer(T),
+enum Told {
+    Answer(Answered),
     /// It may have happened, or may yet.
     Unknown,
     /// It certainly did not happen.
@@ -135,29 +134,23 @@ impl Client {
         format!("c{}-{}", self.number, self.written)
     }
 
-    /// Proposes, as long as the process lives and the client has patience.
-    async fn propose(&mut self, process: &Process, request: Request) -> Told<Outcome> {
+    /// Asks, as long as the process lives and the client has patience.
+    async fn propose(&mut self, process: &Process, request: Request) -> Told {
         let name = name_of(&request);
-        let answer = process.consensus.propose(requests::command(request));
+        let answer = requests::send(process, request);
         let answer = self.in_life_of(process, answer).await;
-        let told = match answer {
-            None => Told::Unknown,
-            Some(Ok(outcome)) => {
-                self.check_published(process, outcome.revision.0);
-                Told::Answer(outcome)
+        let (told, text) = match answer {
+            None => (Told::Unknown, "unknown".to_owned()),
+            Some(Ok(answered)) => {
+                self.check_published(process, answered.0);
+                let text = format!("ok at revision {}", answered.0);
+                (Told::Answer(answered), text)
             }
-            Some(Err(error)) => match ProposeError::is_outcome_unknown(error) {
-                true => Told::Unknown,
-                false => Told::Refused,
-            },
-        };
-        let text = match &told {
-            Told::Answer(outcome) => match &outcome.result {
-                Ok(_) => format!("ok at revision {}", outcome.revision),
-                Err(error) => format!("refused by the state: {error}"),
-            },
-            Told::Unknown => "unknown".to_owned(),
-            Told::Refused => "refused".to_owned(),
+            Some(Err(status)) => {
+                let refusal = requests::refusal(&status);
+                let told = if refusal == Refusal::Unknown { Told::Unknown } else { Told::Refused };
+                (told, format!("{refusal:?}: {}", status.message()))
+            }
         };
         let (number, process) = (self.number, process.observer.process);
         self.world().note(format_args!("c{number} {process} {name} {text}"));
@@ -207,18 +200,16 @@ impl Client {
 
     async fn read(&mut self, process: &Process, key: String) {
         let invoked = self.world().moment();
-        if !self.world().plants(Canary::StaleRead) {
-            let confirmed = self.in_life_of(process, process.consensus.read_index()).await;
-            if !matches!(confirmed, Some(Ok(()))) {
-                return;
-            }
-        }
-        let (revision, found) = match process.reader.range(&requests::range(&key)) {
-            Ok(response) => {
-                (response.header.map_or(0, |header| header.revision), requests::found(&response))
-            }
-            Err(error) => return self.world().found(format_args!("a read failed: {error}")),
+        let serializable = self.world().plants(Canary::StaleRead);
+        let request = RangeRequest { serializable, ..requests::range(&key) };
+        let mut kv = process.kv();
+        let answer = self.in_life_of(process, kv.range(request)).await;
+        let Some(Ok(response)) = answer.map(|answer| answer.map(tonic::Response::into_inner))
+        else {
+            return;
         };
+        let revision = response.header.map_or(0, |header| header.revision);
+        let found = requests::found(&response);
         let (number, name) = (self.number, process.observer.process);
         self.world().note(format_args!("c{number} {name} read {key} {revision} {found:?}"));
         self.check_published(process, revision);
@@ -231,7 +222,7 @@ impl Client {
         let invoked = self.world().moment();
         let told = self.propose(process, Request::Put(requests::put(&key, &value, 0))).await;
         let revision = match told {
-            Told::Answer(outcome) => Some(outcome.revision.0),
+            Told::Answer((revision, _)) => Some(revision),
             Told::Unknown => None,
             Told::Refused => return self.load.refused.lock().push(value),
         };
@@ -248,10 +239,7 @@ impl Client {
         let invoked = self.world().moment();
         let told = self.propose(process, requests::swap(&key, expected.as_deref(), &value)).await;
         let (revision, outcome) = match told {
-            Told::Answer(outcome) => {
-                let revision = outcome.revision.0;
-                (Some(revision), Some(self.swapped(outcome)))
-            }
+            Told::Answer((revision, answer)) => (Some(revision), Some(self.swapped(answer))),
             Told::Unknown => (None, None),
             Told::Refused => return self.load.refused.lock().push(value),
         };
@@ -265,10 +253,10 @@ impl Client {
         self.note(key, invoked, revision, Action::Swap { expected, value, outcome });
     }
 
-    fn swapped(&self, outcome: Outcome) -> Swapped {
-        match outcome.result {
-            Ok(Response::Txn(response)) if response.succeeded => Swapped::Done,
-            Ok(Response::Txn(response)) => Swapped::Refused(requests::found_instead(&response)),
+    fn swapped(&self, answer: Answer) -> Swapped {
+        match answer {
+            Answer::Txn(response) if response.succeeded => Swapped::Done,
+            Answer::Txn(response) => Swapped::Refused(requests::found_instead(&response)),
             other => {
                 self.world().found(format_args!("a swap was answered with {other:?}"));
                 Swapped::Refused(None)
@@ -280,14 +268,12 @@ impl Client {
         let invoked = self.world().moment();
         let told = self.propose(process, requests::delete(&key)).await;
         let (revision, existed) = match told {
-            Told::Answer(outcome) => match outcome.result {
-                Ok(Response::DeleteRange(response)) => {
-                    (Some(outcome.revision.0), Some(response.deleted > 0))
-                }
-                other => {
-                    return self.world().found(format_args!("a delete was answered {other:?}"));
-                }
-            },
+            Told::Answer((revision, Answer::Deleted(deleted))) => {
+                (Some(revision), Some(deleted > 0))
+            }
+            Told::Answer(other) => {
+                return self.world().found(format_args!("a delete was answered {other:?}"));
+            }
             Told::Unknown => (None, None),
             Told::Refused => return,
         };
@@ -314,7 +300,7 @@ impl Client {
             }
             None => {
                 let lease = self.dice.between(1, 1_000_000) as i64;
-                if let Told::Answer(_) = self.propose(process, requests::grant(lease)).await {
+                if let Told::Answer(_) = self.propose(process, requests::grant(lease, 3600)).await {
                     self.lease = Some(lease);
                 }
             }
@@ -323,7 +309,7 @@ impl Client {
 
     async fn compact(&mut self, process: &Process) {
         let back = self.dice.between(0, 30) as i64;
-        let revision = (process.reader.revision().0 - back).max(1);
+        let revision = (process.reader().revision().0 - back).max(1);
         drop(self.propose(process, requests::compact(revision)).await);
     }
 }

@@ -5,20 +5,23 @@
 //!
 //! Must not know: why somebody dies.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use raft::{
-    Bootstrap, Consensus, InitialMember, MemberConfig, MembershipRules, Parts, Publisher,
-    RuntimeChoice, StartError, Timing, static_member_id,
-};
+use raft::{Consensus, RuntimeChoice, StartError, static_member_id};
+use server::config::{self, ServerConfig};
+use server::{ClientService, Member, MemberParts, Tuning};
+use services::etcdserverpb::kv_client::KvClient;
+use services::etcdserverpb::lease_client::LeaseClient;
+use services::etcdserverpb::watch_client::WatchClient;
 use store::{MemberId, Reader};
-use watch::Hub;
 
 use crate::canary::Canary;
+use crate::clock;
 use crate::disk;
 use crate::durability::Disks;
 use crate::network::Network;
@@ -30,15 +33,37 @@ use crate::world::World;
 
 /// A running process of a member.
 pub(crate) struct Process {
-    pub(crate) consensus: Consensus,
-    pub(crate) reader: Reader,
-    pub(crate) hub: Hub,
+    pub(crate) member: Arc<Member>,
+    /// What its client port would serve.
+    service: ClientService,
     pub(crate) observer: Arc<Observer>,
+}
+
+impl Process {
+    pub(crate) fn consensus(&self) -> &Consensus {
+        self.member.consensus()
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        self.member.reader()
+    }
+
+    pub(crate) fn kv(&self) -> KvClient<ClientService> {
+        KvClient::new(self.service.clone()).max_decoding_message_size(usize::MAX)
+    }
+
+    pub(crate) fn leases(&self) -> LeaseClient<ClientService> {
+        LeaseClient::new(self.service.clone())
+    }
+
+    pub(crate) fn watches(&self) -> WatchClient<ClientService> {
+        WatchClient::new(self.service.clone()).max_decoding_message_size(usize::MAX)
+    }
 }
 
 struct Slot {
     id: MemberId,
-    config: MemberConfig,
+    config: ServerConfig,
     process: Mutex<Option<Arc<Process>>>,
     starts: AtomicU64,
 }
@@ -59,24 +84,18 @@ const TOKEN: &str = "simulation";
 impl Cluster {
     /// Members that never ran.
     pub(crate) fn new(world: &Arc<World>, plan: &Plan) -> Self {
-        let initial: Vec<InitialMember> = (0..plan.members)
-            .map(|member| InitialMember {
-                name: format!("m{member}"),
-                peer_urls: vec![format!("http://m{member}:2380")],
-            })
-            .collect();
-        let slot = |member: &InitialMember| Slot {
-            id: static_member_id(&member.peer_urls, TOKEN),
-            config: config(member, &initial, plan),
+        let slot = |member: usize| Slot {
+            id: static_member_id(&[peer_url(member)], TOKEN),
+            config: config(member, plan),
             process: Mutex::default(),
             starts: AtomicU64::new(0),
         };
-        let urls = initial.iter().flat_map(|member| member.peer_urls.clone()).collect();
+        let urls = (0..plan.members).map(peer_url).collect();
         Self {
             world: Arc::clone(world),
             network: Network::new(world, urls),
             disks: Arc::new(Disks::new(plan.members)),
-            slots: initial.iter().map(slot).collect(),
+            slots: (0..plan.members).map(slot).collect(),
             plan: plan.clone(),
             seeds: Mutex::new(world.dice("seeds of members")),
         }
@@ -111,7 +130,7 @@ impl Cluster {
     pub(crate) fn leader(&self) -> Option<usize> {
         self.running().into_iter().find(|member| {
             let process = self.process(*member);
-            process.is_some_and(|process| process.consensus.leadership().is_leader)
+            process.is_some_and(|process| process.member.leadership().is_leader)
         })
     }
 
@@ -131,31 +150,44 @@ impl Cluster {
         let process = ProcessName { member, start };
         self.world.note(format_args!("{process} starts"));
         let observer = Observer::new(&self.world, &self.disks, process);
-        let config = MemberConfig { seed: self.seeds.lock().seed(), ..slot.config.clone() };
-        let (consensus, reader) = Consensus::start(config, self.parts(&observer)).await?;
-        let hub = Hub::new(Arc::new(reader.clone()), self.plan.watch_limits.clone());
-        observer.open(&reader, &hub);
-        self.network.attach(consensus.peer_handler(), &observer);
-        self.world.note(format_args!("{process} runs, revision {}", reader.revision()));
-        let process = Process { consensus, reader, hub, observer };
-        *slot.process.lock() = Some(Arc::new(process));
+        let member = Member::start(slot.config.clone(), self.parts(&observer)).await?;
+        observer.open(member.reader());
+        self.network.attach(member.peer_handler(), &observer);
+        self.world.note(format_args!("{process} runs, revision {}", member.reader().revision()));
+        let (world, readying) = (Arc::clone(&self.world), Arc::clone(&member));
+        tokio::spawn(async move {
+            let outcome = readying.ready().await;
+            world.note(format_args!("{process} is ready: {outcome:?}"));
+        });
+        let service = server::client_service(&member);
+        *slot.process.lock() = Some(Arc::new(Process { member, service, observer }));
         Ok(())
     }
 
-    fn parts(&self, observer: &Arc<Observer>) -> Parts {
+    fn parts(&self, observer: &Arc<Observer>) -> MemberParts {
         let member = observer.process.member;
         let disk = &self.disks.0[member];
         let files = disk.files.lock().clone();
         let sync_takes = Duration::from_millis(*self.seeds.lock().pick(&[1, 1, 1, 5, 30, 200]));
         let careless = self.world.plants(Canary::LostRow) && member == 0;
         let careless = careless.then(|| self.world.dice(&format!("lost row {}", observer.process)));
-        Parts {
+        let origin = self.seeds.lock().millis(0, 1_000_000_000);
+        let onlooker = Arc::clone(observer);
+        MemberParts {
             engines: Arc::new(ObservedEngines::new(disk.engines.clone(), observer, careless)),
             log_files: disk::seen(files, self.world.plants(Canary::LostSync)),
             transport: self.network.transport(observer),
-            publisher: Arc::clone(observer) as Arc<dyn Publisher>,
             snapshot_dir: PathBuf::new(),
             runtime: RuntimeChoice::Caller { sync_takes },
+            clock: clock::of_process(origin, self.world.plants(Canary::FastClock)),
+            seed: self.seeds.lock().seed(),
+            tuning: Tuning {
+                retention: self.plan.retention,
+                log_limits: self.plan.log_limits,
+                watch_limits: self.plan.watch_limits.clone(),
+                lease_checkpoint_interval: self.plan.lease_checkpoint_interval,
+            },
+            onlooker: Some(Box::new(move |told| onlooker.stand_before(told))),
         }
     }
 
@@ -170,15 +202,14 @@ impl Cluster {
         *disk.files.lock() = left;
         disk.engines.crash();
         // The ghost winds up beside the others, as long as it takes.
-        let consensus = process.consensus.clone();
-        tokio::spawn(async move { consensus.kill().await });
+        tokio::spawn(async move { process.member.kill().await });
     }
 
     /// A member ends cleanly.
     pub(crate) async fn stop(&self, member: usize) {
         let Some(process) = self.process(member) else { return };
         self.world.note(format_args!("{} stops", process.observer.process));
-        process.consensus.shutdown().await;
+        process.member.stop().await;
         drop(self.take(member, "stopped"));
         process.observer.die();
     }
@@ -198,7 +229,7 @@ impl Cluster {
     /// Waits until a member's consensus has stopped; false when it has not by then.
     pub(crate) async fn stopped_by_itself(&self, member: usize, within: Duration) -> bool {
         let Some(process) = self.process(member) else { return true };
-        tokio::time::timeout(within, process.consensus.stopped()).await.is_ok()
+        tokio::time::timeout(within, process.consensus().stopped()).await.is_ok()
     }
 
     fn take(&self, member: usize, why: &str) -> Option<Arc<Process>> {
@@ -213,18 +244,22 @@ fn faults(write: u64, flush: u64) -> store::engine::Faults {
     store::engine::Faults { write, flush }
 }
 
-fn config(member: &InitialMember, initial: &[InitialMember], plan: &Plan) -> MemberConfig {
-    MemberConfig {
-        name: member.name.clone(),
-        cluster_token: TOKEN.to_owned(),
-        initial_cluster: initial.to_vec(),
-        bootstrap: Bootstrap::New,
-        rules: MembershipRules::default(),
-        force_new_cluster: false,
-        timing: Timing::default(),
-        retention: plan.retention,
-        log_limits: plan.log_limits,
-        bootstrap_timeout: Duration::from_secs(1),
-        seed: 0,
-    }
+fn peer_url(member: usize) -> String {
+    format!("http://m{member}:2380")
+}
+
+/// What a member's flags would say.
+fn config(member: usize, plan: &Plan) -> ServerConfig {
+    let founders: Vec<_> = (0..plan.members).map(|n| format!("m{n}={}", peer_url(n))).collect();
+    let line = format!(
+        "--name m{member} --initial-advertise-peer-urls {} --initial-cluster {} \
+         --initial-cluster-token {TOKEN} --snapshot-count {} \
+         --watch-progress-notify-interval {}ms",
+        peer_url(member),
+        founders.join(","),
+        plan.retention.keep_entries,
+        plan.progress_interval.as_millis(),
+    );
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    config::read(&words, &BTreeMap::new()).expect("these flags are valid").config
 }

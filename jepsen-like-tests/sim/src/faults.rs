@@ -105,7 +105,7 @@ impl Nemesis {
     fn notice_the_dead(&self) {
         for member in self.cluster.running() {
             let process = self.cluster.process(member);
-            if process.is_some_and(|process| !process.consensus.metrics().is_running) {
+            if process.is_some_and(|process| !process.consensus().metrics().is_running) {
                 self.cluster.world.found(format_args!("m{member} stopped by itself"));
             }
         }
@@ -213,7 +213,7 @@ impl Nemesis {
         let to = self.dice.chance(700).then(|| self.cluster.id(to));
         let world = Arc::clone(&self.cluster.world);
         self.under_way.push(tokio::spawn(async move {
-            let outcome = process.consensus.transfer_leader(to).await;
+            let outcome = process.consensus().transfer_leader(to).await;
             world.note(format_args!("{} handed over: {outcome:?}", process.observer.process));
         }));
     }

@@ -1,16 +1,18 @@
 //! Breaks a whole cluster from inside one seeded process.
 //!
-//! Three members, each the real consensus, log, store and watch hub, run as tasks of one paused,
-//! single-threaded runtime. What they touch outside themselves is ours: links that delay, lose,
-//! repeat and part; log files that forget what was not synced; engines that forget what was not
-//! flushed; a clock that moves only when everybody waits.
+//! Three members, each the whole `server::Member` with its services, run as tasks of one paused,
+//! single-threaded runtime; clients call the services in process. What members touch outside
+//! themselves is ours: links that delay, lose, repeat and part; log files that forget what was not
+//! synced; engines that forget what was not flushed; clocks that move only when everybody waits.
+//!
+//! Not in it: sockets, TLS, passwords (whose salts no seed decides).
 //!
 //! ```text
-//!  clients ──► Consensus ─┐            ┌─ links (network, wire): seeded weather, cuts
-//!  watchers ─► Hub ───────┤  member x3 ├─ MemoryLogFiles (disk): a crash loses unsynced sectors
-//!  nemesis ── crash, cut ─┘            └─ MemoryEngines (state): a crash loses what is not flushed
-//!                     │
-//!                     └──► observers ──► ledger: the one history all members must agree on
+//!  clients  ──► KV ────┐            ┌─ links (network, wire): seeded weather, cuts
+//!  holders  ──► Lease ─┤  member x3 ├─ log files (disk): a crash loses unsynced sectors
+//!  watchers ──► Watch ─┤            ├─ engines (state): a crash loses what is not flushed
+//!  nemesis ─ crash, cut┘     │      └─ clocks
+//!                            └──► observers ──► ledger, lease book: what all must agree on
 //! ```
 //!
 //! Invariants
@@ -30,6 +32,8 @@ mod disk;
 mod durability;
 mod faults;
 mod findings;
+mod holders;
+mod lease_book;
 mod ledger;
 mod network;
 mod observer;

@@ -115,11 +115,13 @@ fn print(arguments: &Arguments, outcome: &Outcome) {
     }
     let seed = outcome.seed;
     if arguments.verbose || !outcome.findings.is_empty() {
-        let Outcome { operations, answered, entries, revisions, terms, .. } = outcome;
+        let Outcome { operations, answered, entries, revisions, terms, leases, .. } = outcome;
         let (hash, count) = (outcome.trace.hash(), outcome.trace.count());
         println!(
             "seed {seed}: {answered} of {operations} operations answered, {entries} entries, \
-             {revisions} revisions, {terms} terms, trace {hash:016x} of {count} lines"
+             {revisions} revisions, {terms} terms, {} leases of which {} expired, \
+             trace {hash:016x} of {count} lines",
+            leases.0, leases.1
         );
     }
     for finding in &outcome.findings {

@@ -7,7 +7,7 @@
 //!
 //! Must not know: what calls mean, beyond whose office a replication is made in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +16,8 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use prost::Message;
 use proto::peer;
+use proto::peer::ask_leader_request::Request as Question;
+use proto::peer::ask_leader_response::Response as Answered;
 use raft::{Lane, PeerAddress, PeerError, PeerHandler, Transport};
 use tokio::sync::Notify;
 
@@ -69,6 +71,8 @@ struct State {
     cut: BTreeSet<(usize, usize)>,
     weather: Weather,
     dice: Dice,
+    /// The newest answer to a renewal, by lease; kept only where that bug is planted.
+    renewals: BTreeMap<i64, peer::AskLeaderResponse>,
 }
 
 /// A process that peers can reach.
@@ -96,6 +100,7 @@ impl Network {
             cut: BTreeSet::new(),
             weather: Weather::CALM,
             dice: world.dice("network"),
+            renewals: BTreeMap::new(),
         };
         let shared = Shared {
             world: Arc::clone(world),
@@ -203,6 +208,27 @@ impl Shared {
     pub(crate) fn note(&self, number: u64, from: usize, to: usize, name: &str, message: &[u8]) {
         let hash = fnv(0, message);
         self.world.note(format_args!("n{number} m{from}>m{to} {name} {hash:016x}"));
+    }
+
+    /// The remembered answer to a renewal, where that bug is planted.
+    pub(crate) fn remembered(
+        &self,
+        request: &peer::AskLeaderRequest,
+    ) -> Option<peer::AskLeaderResponse> {
+        if !self.world.plants(Canary::RememberedRenewal) {
+            return None;
+        }
+        let Some(Question::LeaseKeepAlive(renewal)) = &request.request else { return None };
+        self.state.lock().renewals.get(&renewal.id).cloned()
+    }
+
+    /// Remembers the answer to a renewal, where that bug is planted.
+    pub(crate) fn remember(&self, answer: &peer::AskLeaderResponse) {
+        if self.world.plants(Canary::RememberedRenewal)
+            && let Some(Answered::LeaseKeepAlive(renewal)) = &answer.response
+        {
+            self.state.lock().renewals.insert(renewal.id, answer.clone());
+        }
     }
 
     /// Looks at a replication before it is delivered; alters it when that bug is planted.

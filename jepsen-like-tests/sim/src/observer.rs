@@ -2,22 +2,24 @@
 //!
 //! Invariants checked, at each of them: the applied index rises by one (or jumps by an install),
 //! the revision never falls and skips none, positions and revisions are those of the ledger,
-//! compacted ≤ current, the state shows a batch before it is published. A process that died is not
-//! heard any more: what its tasks still do is done by a ghost.
+//! compacted ≤ current, the state shows a batch before it is published, leases are those of the
+//! lease book. A process that died is not heard any more: what its tasks still do is done by a
+//! ghost.
 //!
 //! Must not know: links, clients.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use raft::Publisher;
 use store::{AppliedBatch, Reader, Revision, RevisionEvents};
 use tokio::sync::watch as channel;
-use watch::Hub;
 
 use crate::canary::Canary;
 use crate::durability::Disks;
+use crate::lease_book;
 use crate::random::Dice;
 use crate::world::World;
 
@@ -31,7 +33,9 @@ pub(crate) struct Observer {
     /// The member, and which of its processes this is.
     pub(crate) process: ProcessName,
     died: channel::Sender<bool>,
-    told: OnceLock<(Reader, Hub)>,
+    reader: OnceLock<Reader>,
+    /// The revision up to which watchers were told.
+    published: AtomicI64,
     seen: Mutex<Seen>,
     dice: Mutex<Dice>,
 }
@@ -64,17 +68,24 @@ impl Observer {
             disks: Arc::clone(disks),
             process,
             died: channel::Sender::new(false),
-            told: OnceLock::new(),
+            reader: OnceLock::new(),
+            published: AtomicI64::new(0),
             seen: Mutex::default(),
             dice: Mutex::new(world.dice(&format!("observer of {process}"))),
         })
     }
 
-    /// The member has started: from here on its watchers are told.
-    pub(crate) fn open(&self, reader: &Reader, hub: &Hub) {
-        let opened = self.told.set((reader.clone(), hub.clone()));
-        assert!(opened.is_ok(), "a process is opened once");
+    /// The member has started: from here on its state is looked at.
+    pub(crate) fn open(&self, reader: &Reader) {
+        assert!(self.reader.set(reader.clone()).is_ok(), "a process is opened once");
+        self.published.store(reader.revision().0, Ordering::Relaxed);
         self.look();
+        self.look_at_leases();
+    }
+
+    /// What stands between consensus and `told`, which tells the member's watchers.
+    pub(crate) fn stand_before(self: Arc<Self>, told: Arc<dyn Publisher>) -> Arc<dyn Publisher> {
+        Arc::new(Onlooker { observer: self, told })
     }
 
     /// The process is gone.
@@ -94,12 +105,12 @@ impl Observer {
 
     /// The revision up to which watchers were told.
     pub(crate) fn published(&self) -> i64 {
-        self.told.get().map_or(0, |(_, hub)| hub.published().0)
+        self.published.load(Ordering::Relaxed)
     }
 
     /// The engine is about to write: what was applied before shows in the state.
     pub(crate) fn look(&self) {
-        let Some((reader, _)) = self.told.get().filter(|_| !self.is_dead()) else { return };
+        let Some(reader) = self.reader.get().filter(|_| !self.is_dead()) else { return };
         let (log_id, digest) = reader.digest_at_applied();
         let (compacted, current) = (reader.compacted_revision(), reader.revision());
         if compacted > current {
@@ -134,6 +145,13 @@ impl Observer {
         }
     }
 
+    fn look_at_leases(&self) {
+        let Some(reader) = self.reader.get() else { return };
+        let living = lease_book::ids(reader.leases());
+        let noted = self.world.leases.lock().state(reader.applied().index, &living);
+        self.world.check(self.process, noted);
+    }
+
     fn found(&self, what: fmt::Arguments<'_>) {
         self.world.found(format_args!("{}: {what}", self.process));
     }
@@ -152,49 +170,59 @@ impl Observer {
     }
 
     /// What the watchers are told; the truth, unless a bug is planted.
-    fn tell(&self, hub: &Hub, batch: &AppliedBatch) {
+    fn tell(&self, told: &dyn Publisher, batch: &AppliedBatch) {
         let planted = self.world.plants(Canary::LostEvent) && self.process.member == 1;
         match batch.events.split_last() {
             Some((last, earlier)) if planted && self.dice.lock().chance(50) => {
-                let mut fewer = earlier.to_vec();
+                let mut events = earlier.to_vec();
                 let kept = last.events[1..].into();
-                fewer.push(RevisionEvents { revision: last.revision, events: kept });
-                hub.publish(&fewer);
+                events.push(RevisionEvents { revision: last.revision, events: kept });
+                told.publish(&AppliedBatch { events, ..batch.clone() });
             }
-            _ => hub.publish(&batch.events),
+            _ => told.publish(batch),
         }
+        self.published.store(batch.revision.0, Ordering::Relaxed);
     }
 }
 
-impl Publisher for Observer {
+struct Onlooker {
+    observer: Arc<Observer>,
+    told: Arc<dyn Publisher>,
+}
+
+impl Publisher for Onlooker {
     fn publish(&self, batch: &AppliedBatch) {
-        if self.is_dead() {
+        let Onlooker { observer, told } = self;
+        if observer.is_dead() {
             return;
         }
-        self.look();
-        self.compare(&batch.events);
-        let Some((reader, hub)) = self.told.get() else { return };
-        if reader.revision() < batch.revision {
-            let shown = reader.revision();
-            self.found(format_args!("revision {} is published, {shown} shown", batch.revision));
+        observer.look();
+        observer.compare(&batch.events);
+        let followed = observer.world.leases.lock().follow(&batch.events);
+        observer.world.check(observer.process, followed);
+        observer.look_at_leases();
+        if let Some(shown) = observer.reader.get().map(Reader::revision)
+            && shown < batch.revision
+        {
+            observer.found(format_args!("revision {} is published, {shown} shown", batch.revision));
         }
-        self.tell(hub, batch);
+        observer.tell(&**told, batch);
     }
 
     fn installed(&self, revision: Revision) {
-        if self.is_dead() {
+        let Onlooker { observer, told } = self;
+        if observer.is_dead() {
             return;
         }
-        self.world.note(format_args!("{} installed revision {revision}", self.process));
-        let mut seen = self.seen.lock();
+        observer.world.note(format_args!("{} installed revision {revision}", observer.process));
+        let mut seen = observer.seen.lock();
         if seen.revision.is_some_and(|before| before > revision.0) {
-            self.found(format_args!("installed {revision} after {:?}", seen.revision));
+            observer.found(format_args!("installed {revision} after {:?}", seen.revision));
         }
         (seen.revision, seen.jumped) = (Some(revision.0), true);
         drop(seen);
-        if let Some((_, hub)) = self.told.get() {
-            hub.installed(revision);
-        }
-        self.look();
+        told.installed(revision);
+        observer.published.store(revision.0, Ordering::Relaxed);
+        observer.look();
     }
 }

@@ -30,6 +30,12 @@ pub(crate) struct Plan {
     pub(crate) retention: Retention,
     pub(crate) log_limits: LogLimits,
     pub(crate) watch_limits: Limits,
+    /// How many clients hold leases.
+    pub(crate) holders: usize,
+    /// How often the remaining time of a lease is written into the log.
+    pub(crate) lease_checkpoint_interval: Duration,
+    /// How often watchers are told that there is nothing to tell.
+    pub(crate) progress_interval: Duration,
 }
 
 impl Plan {
@@ -56,6 +62,13 @@ impl Plan {
                 cached_bytes_max: *dice.pick(&[0, 4_000, 1 << 20]),
             },
             watch_limits: watch_limits(dice),
+            holders: dice.between(1, 3) as usize,
+            lease_checkpoint_interval: *dice.pick(&[
+                Duration::from_secs(1),
+                Duration::from_secs(3),
+                Duration::from_secs(300),
+            ]),
+            progress_interval: *dice.pick(&[Duration::from_millis(300), Duration::from_secs(60)]),
         }
     }
 }

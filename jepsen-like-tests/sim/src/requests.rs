@@ -1,29 +1,98 @@
-//! Commands as clients make them, and what their answers say.
+//! Requests as clients make them of a member's services, and what the answers say.
 //!
-//! Must not know: members, history.
+//! Invariant: an error that leaves it open whether the request took effect is told as such.
+//! Must not know: history.
 
 use bytes::Bytes;
 use checkers::history::Found;
-use prost::Message as _;
 use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::request_op::Request as Op;
+use proto::etcdserverpb::response_op;
 use proto::etcdserverpb::{
     CompactionRequest, Compare, DeleteRangeRequest, LeaseGrantRequest, LeaseRevokeRequest,
-    PutRequest, RangeRequest, RequestOp, TxnRequest,
+    PutRequest, RangeRequest, RangeResponse, RequestOp, ResponseHeader, TxnRequest, TxnResponse,
 };
 use proto::log::command::Request;
-use proto::log::{Command, CommandHeader};
 use proto::mvccpb::KeyValue;
-use proto::spliced;
-use proto::spliced::response_op::Response as Told;
+use proto::status::EtcdError;
+use tonic::{Code, Response, Status};
+
+use crate::cluster::Process;
 
 fn text(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-/// A request as the log takes it.
-pub(crate) fn command(request: Request) -> Command {
-    Command { header: Some(CommandHeader::default()), request: Some(request) }
+/// What a request was answered with.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Put,
+    /// How many keys went.
+    Deleted(i64),
+    Txn(TxnResponse),
+    /// Of compactions and leases.
+    Done,
+}
+
+/// An answer, and the revision in its header.
+pub(crate) type Answered = (i64, Answer);
+
+/// Makes a request of a member.
+pub(crate) async fn send(process: &Process, request: Request) -> Result<Answered, Status> {
+    match request {
+        Request::Put(request) => {
+            let answer = process.kv().put(request).await.map(Response::into_inner)?;
+            Ok((revision(answer.header.as_ref()), Answer::Put))
+        }
+        Request::DeleteRange(request) => {
+            let answer = process.kv().delete_range(request).await.map(Response::into_inner)?;
+            Ok((revision(answer.header.as_ref()), Answer::Deleted(answer.deleted)))
+        }
+        Request::Txn(request) => {
+            let answer = process.kv().txn(request).await.map(Response::into_inner)?;
+            Ok((revision(answer.header.as_ref()), Answer::Txn(answer)))
+        }
+        Request::Compaction(request) => {
+            let answer = process.kv().compact(request).await.map(Response::into_inner)?;
+            Ok((revision(answer.header.as_ref()), Answer::Done))
+        }
+        Request::LeaseGrant(request) => {
+            let answer = process.leases().lease_grant(request).await.map(Response::into_inner)?;
+            Ok((revision(answer.header.as_ref()), Answer::Done))
+        }
+        Request::LeaseRevoke(request) => {
+            let answer = process.leases().lease_revoke(request).await.map(Response::into_inner)?;
+            Ok((revision(answer.header.as_ref()), Answer::Done))
+        }
+        other => Err(Status::internal(format!("no client of the simulation sends {other:?}"))),
+    }
+}
+
+fn revision(header: Option<&ResponseHeader>) -> i64 {
+    header.map_or(0, |header| header.revision)
+}
+
+/// What an error says of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It may have taken effect, or may yet.
+    Unknown,
+    /// It never reached the state.
+    Refused,
+    /// It reached the state, which refused it.
+    RefusedByTheState,
+}
+
+/// Which refusal an error is.
+pub(crate) fn refusal(status: &Status) -> Refusal {
+    match status.code() {
+        Code::Unavailable if status.message() == EtcdError::NoLeader.message() => Refusal::Refused,
+        Code::ResourceExhausted => Refusal::Refused,
+        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::OutOfRange => {
+            Refusal::RefusedByTheState
+        }
+        _ => Refusal::Unknown,
+    }
 }
 
 /// Sets a key.
@@ -75,8 +144,8 @@ pub(crate) fn compact(revision: i64) -> Request {
 }
 
 /// Makes a lease.
-pub(crate) fn grant(id: i64) -> Request {
-    Request::LeaseGrant(LeaseGrantRequest { id, ttl: 3600 })
+pub(crate) fn grant(id: i64, ttl_s: i64) -> Request {
+    Request::LeaseGrant(LeaseGrantRequest { id, ttl: ttl_s })
 }
 
 /// Ends a lease and its keys.
@@ -85,18 +154,26 @@ pub(crate) fn revoke(id: i64) -> Request {
 }
 
 /// The first key-value of a range's answer.
-pub(crate) fn found(response: &spliced::RangeResponse) -> Option<Found> {
-    let kv = KeyValue::decode(response.kvs.first()?.0.clone()).expect("the store encoded it");
-    Some(Found {
-        value: String::from_utf8_lossy(&kv.value).into_owned(),
-        mod_revision: kv.mod_revision,
-    })
+pub(crate) fn found(response: &RangeResponse) -> Option<Found> {
+    response.kvs.first().map(found_as)
+}
+
+fn found_as(kv: &KeyValue) -> Found {
+    let value = String::from_utf8_lossy(&kv.value).into_owned();
+    Found { value, mod_revision: kv.mod_revision }
 }
 
 /// What the range of a refused swap found.
-pub(crate) fn found_instead(response: &spliced::TxnResponse) -> Option<Found> {
+pub(crate) fn found_instead(response: &TxnResponse) -> Option<Found> {
     match response.responses.first()?.response.as_ref()? {
-        Told::ResponseRange(response) => found(response),
+        response_op::Response::ResponseRange(response) => found(response),
         _ => None,
     }
+}
+
+/// The first key-value that a member's state has under a key.
+pub(crate) fn found_in(reader: &store::Reader, key: &str) -> Result<Option<Found>, String> {
+    let response = reader.range(&range(key)).map_err(|error| error.to_string())?;
+    let first = response.kvs.first().map(|kv| kv.decode()).transpose();
+    Ok(first.map_err(|error| error.to_string())?.as_ref().map(found_as))
 }

@@ -12,6 +12,7 @@ use crate::canary::Canary;
 use crate::clients::Load;
 use crate::cluster::Cluster;
 use crate::faults::Nemesis;
+use crate::holders::Holders;
 use crate::panics;
 use crate::plan::Plan;
 use crate::trace::Trace;
@@ -48,6 +49,8 @@ pub struct Outcome {
     pub revisions: i64,
     /// Terms with a leader.
     pub terms: usize,
+    /// Leases granted, and those of them that time ended.
+    pub leases: (usize, usize),
     /// Its sizes, weather and faults, in words.
     pub plan: String,
 }
@@ -102,6 +105,7 @@ pub fn run(settings: Settings) -> Outcome {
         entries: ledger.entries(),
         revisions: ledger.newest(),
         terms: ledger.terms(),
+        leases: world.leases.lock().counts(),
         plan: format!("{plan:?}"),
     }
 }
@@ -129,10 +133,12 @@ async fn phases(cluster: &Arc<Cluster>, plan: &Plan, load: &Arc<Load>) {
     cluster.start(&members).await;
     let watchers = Watchers::start(cluster);
     let clients = tokio::spawn(Arc::clone(load).run(plan.clone()));
+    let holders = Holders::start(cluster, plan);
     let mut nemesis = Nemesis::new(cluster, plan);
     nemesis.rage().await;
     nemesis.heal().await;
     load.stop();
+    holders.stop().await;
     watchers.hurry();
     // A panic of a client has been heard as such.
     drop(clients.await);

@@ -38,11 +38,16 @@ pub(crate) async fn settle(cluster: &Cluster, watchers: &Watchers) {
     }
     let alike = || {
         let states = (0..cluster.size()).map(|member| {
-            cluster.process(member).map(|process| process.reader.digest_at_applied())
+            cluster.process(member).map(|process| process.reader().digest_at_applied())
         });
         let states: Vec<_> = states.collect();
         states.iter().all(|state| state.is_some() && *state == states[0])
     };
+    // Before the members are compared: time ends leases as long as there are some.
+    let ended = || cluster.world.leases.lock().living().is_none();
+    if !eventually(cluster, deadline, "a lease does not end", ended).await {
+        return;
+    }
     if !eventually(cluster, deadline, "members are not alike", alike).await {
         return;
     }
@@ -55,7 +60,7 @@ pub(crate) async fn settle(cluster: &Cluster, watchers: &Watchers) {
     let compacted = || {
         (0..cluster.size()).all(|member| {
             cluster.process(member).is_some_and(|process| {
-                let reader = &process.reader;
+                let reader = process.reader();
                 reader.physically_compacted_revision() == reader.compacted_revision()
             })
         })
@@ -70,19 +75,20 @@ async fn write_through(cluster: &Cluster, member: usize, deadline: Instant) -> b
             cluster.world.found(format_args!("m{member} does not run although all is healed"));
             return false;
         };
-        let put = requests::command(Request::Put(requests::put(&key, "settled", 0)));
-        let outcome = tokio::time::timeout_at(deadline, process.consensus.propose(put)).await;
+        let put = Request::Put(requests::put(&key, "settled", 0));
+        let outcome = tokio::time::timeout_at(deadline, requests::send(&process, put)).await;
         match outcome {
-            Ok(Ok(outcome)) if outcome.result.is_ok() => return true,
+            Ok(Ok(_)) => return true,
             Err(_) => {
-                let leadership = process.consensus.leadership();
+                let leadership = process.member.leadership();
                 cluster.world.found(format_args!(
                     "no write through m{member} within {LIVE_WITHIN:?}: {leadership:?}"
                 ));
                 return false;
             }
-            Ok(outcome) => {
-                cluster.world.note(format_args!("m{member} settles: {outcome:?}"));
+            Ok(Err(status)) => {
+                let text = status.message();
+                cluster.world.note(format_args!("m{member} settles: {text}"));
                 clock::pass(LOOK).await;
             }
         }
@@ -133,19 +139,18 @@ fn states(cluster: &Cluster) {
     let mut hashes = Vec::new();
     for member in 0..cluster.size() {
         let Some(process) = cluster.process(member) else { continue };
-        match process.reader.hash_kv(Revision(0)) {
+        match process.reader().hash_kv(Revision(0)) {
             Ok(hash) => hashes.push(hash),
             Err(error) => world.found(format_args!("m{member} has no HashKV: {error}")),
         }
-        let mismatches = process.consensus.metrics().digest_mismatches;
+        let mismatches = process.consensus().metrics().digest_mismatches;
         if mismatches > 0 {
             world.found(format_args!("m{member} counted {mismatches} other digests of its peers"));
         }
         let ledger = world.ledger.lock();
         let newest = ledger.newest();
         for key in ledger.changes().into_iter().map(|change| change.key) {
-            let read = process.reader.range(&requests::range(&key));
-            let read = read.ok().and_then(|response| requests::found(&response));
+            let read = requests::found_in(process.reader(), &key).ok().flatten();
             let read = read.as_ref().map(|found| (found.mod_revision, found.value.as_str()));
             if read != ledger.value(&key, newest) {
                 drop(ledger);
@@ -192,9 +197,9 @@ pub(crate) fn describe(cluster: &Arc<Cluster>) -> Vec<String> {
         Some(process) => format!(
             "{} {:?} applied {} {:?}",
             process.observer.process,
-            process.consensus.leadership(),
-            process.reader.applied(),
-            process.consensus.metrics(),
+            process.member.leadership(),
+            process.reader().applied(),
+            process.consensus().metrics(),
         ),
     });
     members.collect()

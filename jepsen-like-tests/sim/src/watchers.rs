@@ -11,11 +11,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use proto::etcdserverpb::WatchCreateRequest;
+use futures::stream;
+use proto::etcdserverpb::watch_request::RequestUnion;
+use proto::etcdserverpb::{WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse};
 use proto::mvccpb::Event;
 use proto::mvccpb::event::EventType;
-use proto::spliced::WatchResponse;
-use watch::WatchControl;
+use proto::status::EtcdError;
+use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::cluster::{Cluster, Process};
@@ -108,8 +110,21 @@ impl Watcher {
     ///
     /// *Errors*: what is wrong with what it was told.
     async fn watch(&mut self, process: &Process) -> Result<(), String> {
-        let (control, mut output) = process.hub.open_stream();
-        control.create(self.request()).await;
+        let (control, requests) = mpsc::unbounded_channel();
+        control.send(self.request()).expect("the receiver is here");
+        let requests = stream::unfold(requests, |mut requests| async move {
+            requests.recv().await.map(|request| (request, requests))
+        });
+        let mut watches = process.watches();
+        let opened = tokio::select! {
+            biased;
+            () = process.observer.died() => return Ok(()),
+            opened = watches.watch(requests) => opened,
+        };
+        let mut output = match opened {
+            Ok(opened) => opened.into_inner(),
+            Err(status) => return self.ended(&status).await,
+        };
         self.pieces.clear();
         let enough = clock::pass(self.dice.millis(1_000, 10_000));
         let mut enough = std::pin::pin!(enough);
@@ -117,23 +132,34 @@ impl Watcher {
             let answer = tokio::select! {
                 biased;
                 () = process.observer.died() => return Ok(()),
-                answer = output.next() => answer,
+                answer = output.message() => answer,
                 () = &mut enough => return Ok(()),
             };
-            let Some(answer) = answer else {
-                let failure = output.failure();
-                return Err(format!("a watch failed: {failure:?}"));
-            };
-            if !self.hear(process, answer)? {
-                return Ok(());
+            match answer {
+                Ok(Some(answer)) => {
+                    if !self.hear(process, answer)? {
+                        return Ok(());
+                    }
+                }
+                Ok(None) => return Err("a watch ended without a word".to_owned()),
+                Err(status) => return self.ended(&status).await,
             }
             self.dawdle(&control).await;
         }
     }
 
-    fn request(&self) -> WatchCreateRequest {
+    /// A stream ended: its member stops, or something is wrong.
+    async fn ended(&mut self, status: &tonic::Status) -> Result<(), String> {
+        if status.message() != EtcdError::Stopped.message() {
+            return Err(format!("a watch failed: {status}"));
+        }
+        clock::pass(self.dice.millis(1, 100)).await;
+        Ok(())
+    }
+
+    fn request(&self) -> WatchRequest {
         let everything = bytes::Bytes::from_static(&[0]);
-        WatchCreateRequest {
+        let create = WatchCreateRequest {
             key: everything.clone(),
             range_end: everything,
             start_revision: self.next.unwrap_or(0),
@@ -141,15 +167,15 @@ impl Watcher {
             fragment: self.fragment,
             progress_notify: true,
             ..WatchCreateRequest::default()
-        }
+        };
+        WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) }
     }
 
-    async fn dawdle(&mut self, control: &WatchControl) {
+    async fn dawdle(&mut self, control: &mpsc::UnboundedSender<WatchRequest>) {
         if self.dice.chance(100) {
-            control.progress().await;
-        }
-        if self.dice.chance(100) {
-            control.tick_progress();
+            let ask = RequestUnion::ProgressRequest(WatchProgressRequest {});
+            // A stream that is over takes none.
+            drop(control.send(WatchRequest { request_union: Some(ask) }));
         }
         if self.is_slow && !self.hurry.load(Ordering::Relaxed) {
             clock::pass(self.dice.millis(0, 100)).await;
@@ -172,7 +198,7 @@ impl Watcher {
             self.told.fetch_max(next - 1, Ordering::Relaxed);
             return Ok(true);
         }
-        let events = answer.events.decode().map_err(|error| error.to_string())?;
+        let events = answer.events;
         if events.is_empty() && !answer.fragment && self.pieces.is_empty() {
             return self.hear_progress(revision);
         }
@@ -238,7 +264,7 @@ impl Watcher {
         if right != Some(&told) {
             return Err(format!("revision {revision} was told as {told:?}, but it is {right:?}"));
         }
-        let compacted = process.reader.compacted_revision().0;
+        let compacted = process.reader().compacted_revision().0;
         for (event, change) in events.iter().zip(&told).filter(|_| self.prev_kv) {
             let before = ledger.value(&change.key, revision - 1);
             let previous = event.prev_kv.as_ref().map(|kv| (kv.mod_revision, kv.value.as_ref()));

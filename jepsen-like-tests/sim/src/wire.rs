@@ -276,7 +276,6 @@ impl PeerHandler for Link {
         // A command that comes twice is two commands: no transport may repeat it.
         propose(ProposeRequest) -> ProposeResponse, repeated: false;
         read_index(ReadIndexRequest) -> ReadIndexResponse, repeated: true;
-        ask_leader(AskLeaderRequest) -> AskLeaderResponse, repeated: false;
         hello(HelloRequest) -> HelloResponse, repeated: true;
     }
 
@@ -291,6 +290,28 @@ impl PeerHandler for Link {
             async move { peer.heartbeat(request).await }.boxed()
         });
         async move { self.call("heartbeat", true, &request, call).await }.boxed()
+    }
+
+    fn ask_leader(
+        &self,
+        request: peer::AskLeaderRequest,
+    ) -> BoxFuture<'_, Result<peer::AskLeaderResponse, PeerError>> {
+        async move {
+            if let Some(remembered) = self.shared.remembered(&request) {
+                return Ok(remembered);
+            }
+            let carried = request.clone();
+            let call = Arc::new(move |peer: Arc<dyn PeerHandler>| {
+                let request = carried.clone();
+                async move { peer.ask_leader(request).await }.boxed()
+            });
+            let answer = self.call("ask_leader", false, &request, call).await;
+            if let Ok(answer) = &answer {
+                self.shared.remember(answer);
+            }
+            answer
+        }
+        .boxed()
     }
 
     fn append(

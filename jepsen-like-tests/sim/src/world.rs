@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::canary::Canary;
 use crate::findings::Findings;
+use crate::lease_book::LeaseBook;
 use crate::ledger::Ledger;
 use crate::random::Dice;
 use crate::trace::Trace;
@@ -20,6 +21,7 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) findings: Findings,
     pub(crate) ledger: Mutex<Ledger>,
+    pub(crate) leases: Mutex<LeaseBook>,
     moments: AtomicU64,
 }
 
@@ -31,6 +33,7 @@ impl World {
             trace,
             findings: Findings::default(),
             ledger: Mutex::default(),
+            leases: Mutex::default(),
             moments: AtomicU64::new(0),
         }
     }

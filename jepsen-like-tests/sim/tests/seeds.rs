@@ -14,6 +14,7 @@ fn a_seed_has_one_trace() {
         assert_eq!(first_difference(&first, &second), None);
         assert!(first.trace.count() > 100, "seed {seed} did something");
         assert!(first.answered > 0, "clients of seed {seed} were answered");
+        assert!(first.leases.0 > 0, "somebody held a lease in seed {seed}");
     }
 }
 
@@ -57,4 +58,16 @@ fn reads_without_a_read_index_are_caught() {
 fn an_event_that_watchers_are_not_told_is_caught() {
     let found = caught(Canary::LostEvent, 5);
     assert!(found.contains("watcher"), "{found}");
+}
+
+#[test]
+fn a_clock_that_ends_leases_early_is_caught() {
+    let found = caught(Canary::FastClock, 10);
+    assert!(found.contains("early"), "{found}");
+}
+
+#[test]
+fn a_renewal_that_nobody_made_is_caught() {
+    let found = caught(Canary::RememberedRenewal, 10);
+    assert!(found.contains("lease"), "{found}");
 }

@@ -1,7 +1,7 @@
 //! The generated services with their size limits, chosen by the path's service.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::{Request, Response};
 use services::etcdserverpb::{
@@ -35,23 +35,26 @@ pub(crate) struct Services {
     lock: LockServer<LockDoor>,
     election: ElectionServer<ElectionDoor>,
     health: HealthServer<HealthService>,
-    reflection: Reflection,
-    reflection_alpha: Reflection,
+    reflection: LazyLock<Reflection>,
+    reflection_alpha: LazyLock<Reflection>,
 }
 
 /// A service whose type has no name.
 type Reflection = Box<dyn Fn(Request<Body>) -> BoxFuture<Response<Body>, Infallible> + Send + Sync>;
 
-/// What tools ask to know the services and messages; etcd has none.
+/// What tools ask to know the services and messages; etcd has none. Reading the descriptors takes
+/// longer than all else at a start, and few ask.
 macro_rules! reflection {
-    ($build:ident) => {{
-        let service = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(services::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .$build()
-            .expect("the descriptors were made by the same build");
-        Box::new(move |request| service.clone().call(request))
-    }};
+    ($build:ident) => {
+        LazyLock::new(|| {
+            let service = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(services::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .$build()
+                .expect("the descriptors were made by the same build");
+            Box::new(move |request| service.clone().call(request))
+        })
+    };
 }
 
 /// Sets what is the same for every service: how large a message may be, and that it may come

@@ -11,7 +11,7 @@ use std::time::Duration;
 use store::LeaseId;
 
 use crate::clock::Moment;
-use crate::limits::{LEASE_CHECKPOINT_INTERVAL, LEASE_REVOKE_RETRY};
+use crate::limits::LEASE_REVOKE_RETRY;
 
 /// What the store knows of a lease when a leader takes office.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +47,9 @@ struct Deadline {
 }
 
 /// All deadlines of the leader.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deadlines {
+    checkpoint_interval: Duration,
     term: Option<u64>,
     by_id: HashMap<LeaseId, Deadline>,
     scans: BTreeSet<(Moment, LeaseId)>,
@@ -60,6 +61,17 @@ fn seconds(seconds: i64) -> Duration {
 }
 
 impl Deadlines {
+    /// No deadlines; long leases are checkpointed this often.
+    pub(crate) fn new(checkpoint_interval: Duration) -> Self {
+        Deadlines {
+            checkpoint_interval,
+            term: None,
+            by_id: HashMap::new(),
+            scans: BTreeSet::new(),
+            checkpoints: BTreeSet::new(),
+        }
+    }
+
     /// The term in which this member leads and keeps time.
     pub(crate) fn term(&self) -> Option<u64> {
         self.term
@@ -88,7 +100,7 @@ impl Deadlines {
 
     /// Forgets everything: somebody else keeps time now.
     pub(crate) fn leave_office(&mut self) {
-        *self = Deadlines::default();
+        *self = Deadlines::new(self.checkpoint_interval);
     }
 
     /// A lease was granted. Nothing happens when this member does not lead.
@@ -208,9 +220,9 @@ impl Deadlines {
     /// Compat: etcd checkpoints only what still has more than one interval to go.
     fn schedule_checkpoint(&mut self, id: LeaseId, now: Moment) {
         let Some(deadline) = self.by_id.get_mut(&id) else { return };
-        let long = now.until(deadline.at) > LEASE_CHECKPOINT_INTERVAL;
+        let long = now.until(deadline.at) > self.checkpoint_interval;
         if long && deadline.checkpoint_at.is_none() {
-            let at = now.plus(LEASE_CHECKPOINT_INTERVAL);
+            let at = now.plus(self.checkpoint_interval);
             deadline.checkpoint_at = Some(at);
             self.checkpoints.insert((at, id));
         }
@@ -220,6 +232,7 @@ impl Deadlines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LEASE_CHECKPOINT_INTERVAL;
 
     fn at(s: u64) -> Moment {
         Moment(Duration::from_secs(s))
@@ -230,14 +243,14 @@ mod tests {
     }
 
     fn leading() -> Deadlines {
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new(LEASE_CHECKPOINT_INTERVAL);
         deadlines.take_office(3, std::iter::empty(), Duration::ZERO, at(0));
         deadlines
     }
 
     #[test]
     fn only_a_leader_keeps_time() {
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new(LEASE_CHECKPOINT_INTERVAL);
         deadlines.granted(LeaseId(1), 10, at(0));
         assert_eq!(deadlines.len(), 0);
         assert_eq!(deadlines.renew(LeaseId(1), at(0)), Renewal::NotLeading);
@@ -280,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_new_leader_starts_from_the_checkpointed_time_and_adds_the_election() {
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new(LEASE_CHECKPOINT_INTERVAL);
         let leases = [known(1, 1000, 400), known(2, 1000, 0)];
         deadlines.take_office(4, leases.into_iter(), Duration::from_secs(1), at(50));
         assert_eq!(deadlines.remaining(LeaseId(1), at(50)), Some(Duration::from_secs(401)));

@@ -12,6 +12,7 @@ mod renew;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use store::{AppliedBatch, LeaseId, Reader, Response};
@@ -34,9 +35,9 @@ pub(crate) struct Leases {
 
 impl Leases {
     /// Nothing is known yet.
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, checkpoint_interval: Duration) -> Self {
         Leases {
-            deadlines: Mutex::default(),
+            deadlines: Mutex::new(Deadlines::new(checkpoint_interval)),
             clock,
             changed: Notify::new(),
             renewed: AtomicU64::new(0),

@@ -1,6 +1,6 @@
 //! Keep-alive and time-to-live: answered by the leader, asked for by everybody else.
 
-use std::sync::Arc;
+use std::sync::Weak;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -186,40 +186,43 @@ async fn within_request_timeout<T>(
 }
 
 /// Answers what followers ask this member as the leader.
-pub(crate) struct LeaderDoor(pub(crate) Arc<Member>);
+///
+/// Invariant: consensus, which belongs to the member, does not hold the member.
+pub(crate) struct LeaderDoor(pub(crate) Weak<Member>);
 
 impl raft::LeaderCalls for LeaderDoor {
     fn answer(&self, request: AskLeaderRequest) -> BoxFuture<'_, AskLeaderResponse> {
         Box::pin(async move {
+            let Some(member) = self.0.upgrade() else {
+                let response = Some(refusal(Reason::Stopping, "the member stops"));
+                return AskLeaderResponse { log_id: None, response };
+            };
             let response = match request.request {
                 Some(
                     question @ (Question::MemberAdd(_)
                     | Question::MemberRemove(_)
                     | Question::MemberUpdate(_)
                     | Question::MemberPromote(_)),
-                ) => return crate::members::answer(&self.0, &question).await,
-                question => self.respond(question).await.unwrap_or_else(not_answered),
+                ) => return crate::members::answer(&member, &question).await,
+                question => respond(&member, question).await.unwrap_or_else(not_answered),
             };
             AskLeaderResponse { log_id: None, response: Some(response) }
         })
     }
 }
 
-impl LeaderDoor {
-    async fn respond(&self, question: Option<Question>) -> Result<Answered, NotAnswered> {
-        let member = &*self.0;
-        match question {
-            Some(Question::LeaseKeepAlive(request)) => {
-                let ttl = member.leases().renew_here(member, LeaseId(request.id)).await?;
-                let header = None;
-                Ok(Answered::LeaseKeepAlive(LeaseKeepAliveResponse { header, id: request.id, ttl }))
-            }
-            Some(Question::LeaseTimeToLive(request)) => {
-                let answer = member.leases().time_to_live_here(member, &request).await?;
-                Ok(Answered::LeaseTimeToLive(answer))
-            }
-            _ => Ok(refusal(Reason::Unspecified, "this question is not known here")),
+async fn respond(member: &Member, question: Option<Question>) -> Result<Answered, NotAnswered> {
+    match question {
+        Some(Question::LeaseKeepAlive(request)) => {
+            let ttl = member.leases().renew_here(member, LeaseId(request.id)).await?;
+            let header = None;
+            Ok(Answered::LeaseKeepAlive(LeaseKeepAliveResponse { header, id: request.id, ttl }))
         }
+        Some(Question::LeaseTimeToLive(request)) => {
+            let answer = member.leases().time_to_live_here(member, &request).await?;
+            Ok(Answered::LeaseTimeToLive(answer))
+        }
+        _ => Ok(refusal(Reason::Unspecified, "this question is not known here")),
     }
 }
 

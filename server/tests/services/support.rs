@@ -237,6 +237,8 @@ async fn start_as(
         runtime: RuntimeChoice::Caller { sync_takes: Duration::from_millis(1) },
         clock: Arc::clone(&ground.clock),
         seed: at as u64 + 1,
+        tuning: server::Tuning::default(),
+        onlooker: None,
     };
     let member = Member::start(config, parts).await.expect("the member starts");
     network.attach(id, member.peer_handler());

@@ -170,7 +170,7 @@ pub(crate) const ROOMS: &[Room] = &[
         package: "engram-sim",
         folder: "jepsen-like-tests/sim",
         is: "breaks a whole cluster from inside one seeded process",
-        uses: &["checkers", "proto", "store", "raft", "watch"],
+        uses: &["checkers", "proto", "services", "store", "raft", "watch", "server"],
         tests_use: &[],
     },
     Room {
