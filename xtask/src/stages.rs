@@ -112,6 +112,7 @@ fn kubernetes_suites(root: &Path, own: &Path) -> Vec<Stage> {
 fn suites(root: &Path) -> Vec<Stage> {
     let harness = harness(root);
     vec![
+        // Eight cells, each with clusters of its own: members, authentication, gRPC or JSON.
         Stage::program("differential", &harness, &["diff"]),
         Stage::program("authentication", &harness, &["auth", "--requests", "150"]),
         // etcdctl's command lines against both.

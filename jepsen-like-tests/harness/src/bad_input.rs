@@ -12,11 +12,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use prost::Message as _;
 use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::request_op::Request as Op;
 use proto::etcdserverpb::{
-    CompactionRequest, Compare, DeleteRangeRequest, LeaseGrantRequest, PutRequest, RangeRequest,
-    RequestOp, TxnRequest, WatchCreateRequest,
+    CompactionRequest, Compare, DeleteRangeRequest, LeaseGrantRequest, LeaseGrantResponse,
+    PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse,
+    WatchCreateRequest,
 };
 
 use crate::diff::generate::{STREAMS, Step};
@@ -83,7 +85,7 @@ pub async fn run(etcd_url: &str, engram_url: &str) -> Result<(u64, Vec<String>)>
 
 async fn run_case(peer: &mut Peer, case: &Case) -> Result<Option<String>> {
     let before = state(peer).await?;
-    let Answer { text, .. } = peer.answer(&case.step).await?;
+    let text = shown(&case.step, peer.answer(&case.step).await?)?;
     let unchanged = state(peer).await? == before;
     let wrong = match case.expected {
         Expected::Error(expected) if text != format!("error {expected}") => Some(expected),
@@ -97,6 +99,18 @@ async fn run_case(peer: &mut Peer, case: &Case) -> Result<Option<String>> {
         _ => None,
     };
     Ok(wrong.map(|expected| format!("expected {expected}, got {}", clip(&text))))
+}
+
+/// The answer as its own type shows it.
+fn shown(step: &Step, answer: Answer) -> Result<String> {
+    let Some(message) = answer.message else { return Ok(answer.text) };
+    Ok(match step {
+        Step::Range(_) => format!("{:?}", RangeResponse::decode(message)?),
+        Step::Put(_) => format!("{:?}", PutResponse::decode(message)?),
+        Step::Txn(_) => format!("{:?}", TxnResponse::decode(message)?),
+        Step::Grant(_) => format!("{:?}", LeaseGrantResponse::decode(message)?),
+        _ => answer.text,
+    })
 }
 
 fn clip(text: &str) -> &str {

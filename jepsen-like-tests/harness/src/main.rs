@@ -14,6 +14,9 @@ use engram_harness::{
 };
 use programs::finish;
 
+/// Random calls of a long run of `auth`.
+const AUTH_REQUESTS: u64 = 600;
+
 /// Breaks clusters of real binaries from outside and checks what their clients saw.
 #[derive(Debug, Parser)]
 #[command(name = "engram-harness")]
@@ -24,25 +27,28 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Suite {
-    /// Hold one seeded conversation with the real etcd and with Engram.
+    /// Hold seeded conversations with the real etcd and with Engram.
     Diff {
         /// The first conversation's seed.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = diff::STANDARD_SEED)]
         seed: u64,
-        /// Conversations, each with a seed one higher and with fresh servers.
-        #[arg(long, default_value_t = 4)]
+        /// Conversations of each cell, each with a seed one higher and with fresh servers.
+        #[arg(long, default_value_t = 1)]
         conversations: u64,
         /// Requests in each.
-        #[arg(long, default_value_t = 3_000)]
+        #[arg(long, default_value_t = diff::STANDARD_REQUESTS)]
         requests: u64,
+        #[command(flatten)]
+        wanted: diff::cells::Wanted,
     },
     /// Hold a conversation with authentication on with the real etcd and with Engram.
     Auth {
         /// What the random calls are drawn from.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Random calls after the scripted ones, in each conversation.
-        #[arg(long, default_value_t = 600)]
+        /// Random calls after the scripted ones, in each conversation; with fewer than this, not
+        /// every method of JWTs.
+        #[arg(long, default_value_t = AUTH_REQUESTS)]
         requests: u64,
     },
     /// Send bad input to the real etcd and to Engram.
@@ -147,12 +153,16 @@ fn main() -> ExitCode {
 async fn run(suite: Suite) -> Result<()> {
     let programs = Programs::find()?;
     match suite {
-        Suite::Diff { seed, conversations, requests } => {
-            let mut failed = 0;
-            for seed in seed..seed + conversations {
-                failed += u64::from(!converse(&programs, seed, requests).await?);
+        Suite::Diff { seed, conversations, requests, wanted } => {
+            let (mut passed, mut failed) = (0, 0);
+            for plan in wanted.plans() {
+                for seed in seed..seed + conversations {
+                    let agree = diff::cells::converse(&programs, plan, (seed, requests)).await?;
+                    passed += u64::from(agree);
+                    failed += u64::from(!agree);
+                }
             }
-            finish("diff", conversations - failed, failed, "engram-harness diff")
+            finish("diff", passed, failed, "engram-harness diff")
         }
         Suite::Clients { only } => drive_clients(&programs, only.as_deref()).await,
         Suite::Auth { seed, requests } => authenticate(&programs, seed, requests).await,
@@ -232,7 +242,7 @@ async fn carry(programs: &Programs, plan: snapshots::Plan) -> Result<()> {
     finish("snapshots", outcome.passed, outcome.failed.len() as u64, &again)
 }
 
-/// One conversation for each kind of token, and one with three members.
+/// One conversation for each kind of token, one with three members, and the methods of JWTs.
 async fn authenticate(programs: &Programs, seed: u64, requests: u64) -> Result<()> {
     let plans = [(1, auth::Tokens::Simple), (1, auth::Tokens::Jwt), (3, auth::Tokens::Simple)];
     let mut failed = 0;
@@ -246,8 +256,15 @@ async fn authenticate(programs: &Programs, seed: u64, requests: u64) -> Result<(
         }
         failed += u64::from(!outcome.findings.is_empty());
     }
+    let conversations = plans.len() as u64 - failed;
+    let folder = tempfile::tempdir()?;
+    let short = requests < AUTH_REQUESTS;
+    let (compared, findings) = auth::jwt::run(programs, folder.path(), short).await?;
+    println!("auth: {compared} tokens shown to both");
+    findings.iter().for_each(|finding| println!("  {finding}"));
+    let wrong = findings.len() as u64;
     let again = format!("engram-harness auth --seed {seed} --requests {requests}");
-    finish("auth", plans.len() as u64 - failed, failed, &again)
+    finish("auth", conversations + compared.saturating_sub(wrong), failed + wrong, &again)
 }
 
 async fn drill_members(programs: &Programs, seed: u64, drills: u64) -> Result<()> {
@@ -359,25 +376,4 @@ async fn pair_with(programs: &Programs, folder: &Path, flags: &[&str]) -> Result
         member.ready().await?;
     }
     Ok([etcd, engram])
-}
-
-/// One conversation with two fresh single members; true when they agree.
-async fn converse(programs: &Programs, seed: u64, requests: u64) -> Result<bool> {
-    let folder = tempfile::tempdir()?;
-    let [etcd, engram] = pair(programs, folder.path()).await?;
-    let outcome = diff::run(etcd.client_url(), engram.client_url(), seed, requests).await?;
-    println!(
-        "diff seed {seed}: {} requests, {} watch lines, {} hashes compared",
-        outcome.requests, outcome.watch_lines, outcome.hashes
-    );
-    if let Some(difference) = &outcome.difference {
-        println!("  step {}: {}", difference.step, difference.request);
-        println!("  etcd:   {}", difference.etcd);
-        println!("  engram: {}", difference.engram);
-        println!(
-            "  again:  engram-harness diff --seed {seed} --conversations 1 --requests {requests}"
-        );
-        println!("  engram's log: {}", engram.tail());
-    }
-    Ok(outcome.difference.is_none())
 }

@@ -295,7 +295,8 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("bcrypt", Rooms(&["server"])),
     ("jsonwebtoken", Rooms(&["server"])),
     ("ring", Rooms(&["server"])),
-    ("prost-reflect", Rooms(&["server"])),
+    // Requests and answers by their descriptors: the gateway, and the conversations held with it.
+    ("prost-reflect", Rooms(&["server", "harness"])),
     ("tonic-reflection", Rooms(&["server"])),
     ("tokio-tungstenite", RoomsAndTests(&["harness"], &["server"])),
     ("prost-build", Rooms(&["proto"])),
@@ -362,7 +363,10 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("rpds", Rooms(&["store"])),
     ("crc32fast", Rooms(&["store"])),
     ("sha1", Rooms(&["raft"])),
-    ("sha2", Rooms(&["raft", "store", "apiserver", "bbolt", "server", "cluster_tools"])),
+    (
+        "sha2",
+        Rooms(&["raft", "store", "apiserver", "bbolt", "server", "cluster_tools", "harness"]),
+    ),
     // Seeded where it matters (see the bans).
     (
         "rand",

@@ -2,19 +2,7 @@
 
 use proto::etcdserverpb as pb;
 
-/// The users of all conversations.
-pub(super) const USERS: [&str; 4] = ["root", "ann", "bob", "eve"];
-
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
-    /// Without a token.
-    Nobody,
-    /// With a token that nobody gave.
-    Forged,
-    /// With the last token that this user got, which may have ended.
-    User(&'static str),
-}
+pub(super) use crate::diff::who::{PASSWORD_MARK, USERS, Who, password};
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -65,12 +53,4 @@ pub(super) struct Step {
     pub(super) who: Who,
     pub(super) member: usize,
     pub(super) ask: Ask,
-}
-
-/// What every password ends with: unlike any other text, so that it can be searched for.
-pub(super) const PASSWORD_MARK: &str = "~7Qk9zXw2";
-
-/// The password of a user.
-pub(super) fn password(user: &str) -> String {
-    format!("{user}{PASSWORD_MARK}")
 }

@@ -18,6 +18,8 @@ use tonic::{Request, Response, Status};
 
 use super::{Ask, Step, Who};
 use crate::diff::mask::{self, text};
+use crate::diff::masked::form;
+use crate::diff::who::FORGED_TOKEN;
 use crate::process::{self, Member};
 
 /// One side: a connection to each member, and the tokens its users got.
@@ -67,7 +69,9 @@ impl Peer {
         let mut request = Request::new(message);
         let token = match who {
             Who::Nobody => None,
-            Who::Forged => Some("abcdefghijklmnop.1"),
+            Who::Forged => Some(FORGED_TOKEN),
+            // Nobody here keeps an older token, and the runner has none of its own.
+            Who::Stale(_) | Who::Keeper => None,
             Who::User(name) => self.tokens.get(name).map(String::as_str),
         };
         if let Some(token) = token.and_then(|token| token.parse().ok()) {
@@ -323,18 +327,5 @@ fn kept_out<T>(answer: Result<Response<T>, Status>) -> String {
     match refusals.iter().any(|refusal| message.contains(refusal)) {
         true => message,
         false => "let in".to_owned(),
-    }
-}
-
-/// What a token looks like.
-fn form(token: &str) -> String {
-    match token.split('.').collect::<Vec<_>>()[..] {
-        [letters, index] if index.parse::<u64>().is_ok() => {
-            let plain = letters.bytes().all(|byte| byte.is_ascii_alphabetic());
-            format!("{} letters {plain} and an index", letters.len())
-        }
-        // The same header, its fields in another order.
-        [_, _, _] => "a JWT".to_owned(),
-        _ => format!("{} bytes", token.len()),
     }
 }

@@ -10,6 +10,7 @@
 
 mod ask;
 mod calls;
+pub mod jwt;
 mod random;
 mod script;
 mod secrets;

@@ -2,28 +2,26 @@
 //!
 //! Must not know: how steps are drawn.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
-use prost::Message;
-use proto::etcdserverpb::{
-    HashKvRequest, LeaseKeepAliveRequest, LeaseLeasesRequest, PutRequest, RangeRequest,
-    RangeResponse,
-};
-use services::etcdserverpb::kv_client::KvClient;
-use services::etcdserverpb::lease_client::LeaseClient;
-use services::etcdserverpb::maintenance_client::MaintenanceClient;
+use anyhow::{Context as _, Result, anyhow};
+use proto::etcdserverpb::PutRequest;
 use tokio::time::timeout;
-use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
 
-use super::generate::{Generator, Position, STREAMS, Step};
-use super::mask;
-use super::streams::Stream;
+use super::generate::{Position, STREAMS, Step};
+use super::peer::{Answer, Peer};
+use super::queue;
+use super::streams::Delivered;
+use super::talk::{Plan, Talk, Turn};
+use super::who::Who;
 use crate::process;
 
 /// A request that takes longer is a difference of its own.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long etcd may take after its start until it lets its members be changed.
+const HEALTHY_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Steps between two quiet points.
 const QUIET_EVERY: u64 = 50;
@@ -42,10 +40,12 @@ pub struct Difference {
 }
 
 /// How a conversation went.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// Requests sent to each server.
     pub requests: u64,
+    /// The RPCs that were asked for.
+    pub rpcs: BTreeSet<&'static str>,
     /// Watch lines compared.
     pub watch_lines: u64,
     /// HashKV answers compared.
@@ -54,73 +54,82 @@ pub struct Outcome {
     pub difference: Option<Difference>,
 }
 
-/// One server's clients and open watch streams.
-pub(crate) struct Peer {
-    channel: Channel,
-    kv: KvClient<Channel>,
-    lease: LeaseClient<Channel>,
-    maintenance: MaintenanceClient<Channel>,
-    pub(crate) streams: Vec<Stream>,
-}
-
-/// Holds `steps` steps drawn from `seed` with two fresh servers.
+/// Holds `steps` steps drawn from `seed` with two fresh clusters.
 ///
 /// *Errors*: only what keeps the runner from working; a difference is an outcome.
-pub async fn run(etcd_url: &str, engram_url: &str, seed: u64, steps: u64) -> Result<Outcome> {
-    let mut peers = [Peer::open(etcd_url).await?, Peer::open(engram_url).await?];
-    let mut generator = Generator::new(seed);
+pub async fn run(
+    etcd_urls: &[&str],
+    engram_urls: &[&str],
+    plan: Plan,
+    (seed, steps): (u64, u64),
+) -> Result<Outcome> {
+    let json = plan.json.then_some(seed);
+    let mut peers =
+        [Peer::of_members(etcd_urls, json).await?, Peer::of_members(engram_urls, json).await?];
+    let mut talk = Talk::new(seed, plan);
     let mut at = Position { revision: 1, compacted: 0 };
-    let mut outcome = Outcome { requests: 0, watch_lines: 0, hashes: 0, difference: None };
+    let mut outcome = Outcome::default();
     for number in 0..steps {
-        let step = generator.step(at);
-        // A compaction and a hash are met at rest: what a catching-up watch sees of them is open.
-        let at_rest =
-            matches!(step, Step::Compact(_) | Step::HashKv(_)) || number % QUIET_EVERY == 0;
-        let difference = match at_rest {
+        let turn = talk.turn(at);
+        let difference = match is_at_rest(&turn.step) || number % QUIET_EVERY == 0 {
             true => settle(&mut peers, at, number, &mut outcome).await?,
             false => None,
         };
         let difference = match difference {
-            None => take_step(&mut peers, &step, number, &mut at).await?,
+            None => take_turn(&mut peers, &turn, number, &mut at, &mut talk)
+                .await
+                .with_context(|| format!("step {number}: {turn:?}"))?,
             some => some,
         };
         outcome.requests += 1;
-        outcome.hashes += u64::from(matches!(step, Step::HashKv(_)));
+        outcome.rpcs.insert(turn.step.rpc());
+        outcome.hashes += u64::from(matches!(turn.step, Step::HashKv(_)));
         if difference.is_some() {
             outcome.difference = difference;
             return Ok(outcome);
         }
     }
     outcome.difference = settle(&mut peers, at, steps, &mut outcome).await?;
-    if outcome.difference.is_none() {
-        // One more revision, so that the hash is not asked for at just the compacted one.
-        let last = Step::Put(PutRequest { key: "last".into(), ..PutRequest::default() });
-        outcome.difference = take_step(&mut peers, &last, steps, &mut at).await?;
-    }
-    if outcome.difference.is_none() {
-        outcome.difference = take_step(&mut peers, &Step::HashKv(0), steps, &mut at).await?;
-        outcome.hashes += 1;
+    // One more revision, so that the hash is not asked for at just the compacted one.
+    let last = Step::Put(PutRequest { key: "last".into(), ..PutRequest::default() });
+    for step in [last, Step::HashKv(0)] {
+        if outcome.difference.is_none() && (at.revision > at.compacted || is_put(&step)) {
+            outcome.hashes += u64::from(!is_put(&step));
+            let turn = Turn { who: Who::Keeper, member: 0, step };
+            outcome.difference = take_turn(&mut peers, &turn, steps, &mut at, &mut talk).await?;
+        }
     }
     Ok(outcome)
 }
 
-/// Sends the step to both and compares the answers; moves the position.
-async fn take_step(
+fn is_put(step: &Step) -> bool {
+    matches!(step, Step::Put(_))
+}
+
+/// A compaction and a hash are met at rest: what a catching-up watch sees of them is open. So is
+/// what opens the streams anew.
+fn is_at_rest(step: &Step) -> bool {
+    match step {
+        Step::Compact(_) | Step::HashKv(_) => true,
+        Step::Other(call) => call.rpc.ends_with("/AuthEnable") || call.rpc.ends_with("/AuthDisable"),
+        _ => false,
+    }
+}
+
+/// Takes the turn with both and compares the answers; moves the position.
+async fn take_turn(
     peers: &mut [Peer; 2],
-    step: &Step,
+    turn: &Turn,
     number: u64,
     at: &mut Position,
+    talk: &mut Talk,
 ) -> Result<Option<Difference>> {
-    let [etcd, engram] = peers;
-    let limit =
-        |peer: &'static str| move |_| anyhow!("{peer} did not answer step {number}: {step:?}");
-    let (theirs, ours) = tokio::join!(
-        timeout(ANSWER_DEADLINE, etcd.answer(step)),
-        timeout(ANSWER_DEADLINE, engram.answer(step))
-    );
-    let (theirs, ours) = (theirs.map_err(limit("etcd"))??, ours.map_err(limit("engram"))??);
+    for peer in peers.iter() {
+        peer.catch_up(turn.member).await?;
+    }
+    let Some([theirs, ours]) = ask_both(peers, turn).await? else { return Ok(None) };
     if theirs.text != ours.text {
-        let request = format!("{step:?}");
+        let request = format!("{turn:?}");
         return Ok(Some(Difference {
             step: number,
             request,
@@ -129,10 +138,47 @@ async fn take_step(
         }));
     }
     at.revision = at.revision.max(theirs.revision);
-    if let (Step::Compact(request), true) = (step, theirs.succeeded) {
+    if let (Step::Compact(request), true) = (&turn.step, theirs.succeeded) {
         at.compacted = request.revision;
     }
+    talk.heard(&turn.step, theirs.message.as_ref());
     Ok(None)
+}
+
+/// Both answers; `None` when the turn cannot be compared now.
+async fn ask_both(peers: &mut [Peer; 2], turn: &Turn) -> Result<Option<[Answer; 2]>> {
+    match &turn.step {
+        Step::Queue(call, place) => return queue::ask(peers, turn, call, place).await,
+        // It would wait for a leader.
+        Step::Observe(request) => {
+            let queue = [request.name.as_ref(), b"/"].concat();
+            if peers[0].queue(&queue).await?.is_empty() {
+                return Ok(None);
+            }
+        }
+        step if step.rpc().starts_with("etcdserverpb.Cluster/Member") => {
+            return change_members(peers, turn).await.map(Some);
+        }
+        _ => {}
+    }
+    let [etcd, engram] = peers;
+    let limit = |peer: &'static str| move |_| anyhow!("{peer} did not answer");
+    let (theirs, ours) = tokio::join!(
+        timeout(ANSWER_DEADLINE, etcd.take(turn)),
+        timeout(ANSWER_DEADLINE, engram.take(turn))
+    );
+    Ok(Some([theirs.map_err(limit("etcd"))??, ours.map_err(limit("engram"))??]))
+}
+
+/// Compat: etcd calls the cluster unhealthy in the first seconds; it is asked until they are over.
+async fn change_members(peers: &mut [Peer; 2], turn: &Turn) -> Result<[Answer; 2]> {
+    let deadline = Instant::now() + HEALTHY_DEADLINE;
+    let mut theirs = peers[0].take(turn).await?;
+    while theirs.text.contains("unhealthy cluster") && Instant::now() < deadline {
+        crate::pause::pause(process::POLL).await;
+        theirs = peers[0].take(turn).await?;
+    }
+    Ok([theirs, peers[1].take(turn).await?])
 }
 
 /// Waits until both servers delivered all they have, then compares each watch.
@@ -172,7 +218,7 @@ async fn settle_future(
     outcome: &mut Outcome,
 ) -> Result<Option<Difference>> {
     let deadline = Instant::now() + ANSWER_DEADLINE;
-    let mut lines = [super::streams::Delivered::new(), super::streams::Delivered::new()];
+    let mut lines = [Delivered::new(), Delivered::new()];
     loop {
         for (peer, lines) in peers.iter().zip(&mut lines) {
             for (watch, more) in peer.streams[STREAMS - 1].take() {
@@ -196,10 +242,10 @@ async fn settle_future(
 }
 
 fn first_difference(
-    theirs: &super::streams::Delivered,
-    ours: &super::streams::Delivered,
+    theirs: &Delivered,
+    ours: &Delivered,
 ) -> Option<(String, String)> {
-    let watches: std::collections::BTreeSet<_> = theirs.keys().chain(ours.keys()).collect();
+    let watches: BTreeSet<_> = theirs.keys().chain(ours.keys()).collect();
     let none = Vec::new();
     for watch in watches {
         let (theirs, ours) = (theirs.get(watch).unwrap_or(&none), ours.get(watch).unwrap_or(&none));
@@ -212,147 +258,4 @@ fn first_difference(
         }
     }
     None
-}
-
-/// An answer as text, and what moves the position.
-pub(crate) struct Answer {
-    pub(crate) text: String,
-    pub(crate) revision: i64,
-    pub(crate) succeeded: bool,
-}
-
-impl Answer {
-    fn of<T: std::fmt::Debug>(
-        answer: Result<Response<T>, Status>,
-        revision: impl FnOnce(&T) -> i64,
-        mask: impl FnOnce(&mut T),
-    ) -> Self {
-        let succeeded = answer.is_ok();
-        let revision = answer.as_ref().map_or(0, |response| revision(response.get_ref()));
-        Self { text: mask::text(answer, mask), revision, succeeded }
-    }
-
-    fn nothing() -> Self {
-        Self { text: String::new(), revision: 0, succeeded: true }
-    }
-}
-
-macro_rules! answered {
-    ($answer:expr, $mask:expr) => {
-        Answer::of(
-            $answer,
-            |message| message.header.as_ref().map_or(0, |header| header.revision),
-            $mask,
-        )
-    };
-}
-
-impl Peer {
-    pub(crate) async fn open(url: &str) -> Result<Self> {
-        let channel = process::dial(url).await?;
-        let mut streams = Vec::new();
-        for _ in 0..STREAMS {
-            // A connection each: a watch stream must not wait behind another's window.
-            streams.push(Stream::open(process::dial(url).await?).await?);
-        }
-        Ok(Self {
-            kv: KvClient::new(channel.clone()).max_decoding_message_size(usize::MAX),
-            lease: LeaseClient::new(channel.clone()),
-            maintenance: MaintenanceClient::new(channel.clone()),
-            channel,
-            streams,
-        })
-    }
-
-    pub(crate) fn stream_without_watches(&self) -> Stream {
-        Stream::without_watches(self.channel.clone())
-    }
-
-    pub(crate) async fn answer(&mut self, step: &Step) -> Result<Answer> {
-        let header = |header: &mut _| mask::header(header);
-        Ok(match step {
-            Step::Range(request) => {
-                answered!(self.kv.range(request.clone()).await, |a| mask::range(request, a))
-            }
-            Step::RangeStream(request) => {
-                let merged = self.range_stream(request.clone()).await.map(Response::new);
-                answered!(merged, |a| mask::range(request, a))
-            }
-            Step::Put(request) => {
-                answered!(self.kv.put(request.clone()).await, |a| header(&mut a.header))
-            }
-            Step::Delete(request) => {
-                answered!(self.kv.delete_range(request.clone()).await, |a| header(&mut a.header))
-            }
-            Step::Txn(request) => answered!(self.kv.txn(request.clone()).await, mask::txn),
-            Step::Compact(request) => {
-                answered!(self.kv.compact(*request).await, |a| header(&mut a.header))
-            }
-            Step::Grant(request) => {
-                answered!(self.lease.lease_grant(*request).await, |a| header(&mut a.header))
-            }
-            Step::Revoke(request) => {
-                answered!(self.lease.lease_revoke(*request).await, |a| header(&mut a.header))
-            }
-            Step::TimeToLive(request) => {
-                answered!(self.lease.lease_time_to_live(*request).await, mask::time_to_live)
-            }
-            Step::Leases => {
-                answered!(self.lease.lease_leases(LeaseLeasesRequest {}).await, mask::leases)
-            }
-            Step::KeepAlive(id) => self.keep_alive(*id).await,
-            Step::HashKv(revision) => {
-                let request = HashKvRequest { revision: *revision };
-                answered!(self.maintenance.hash_kv(request).await, |a| header(&mut a.header))
-            }
-            Step::Watch(stream, create) => {
-                self.streams[*stream].create(create.clone()).await?;
-                Answer::nothing()
-            }
-            Step::Cancel(stream, watch_id) => {
-                // What a watch of the past was not told yet depends on the moment; see `MASKS`.
-                let now = self.revision().await?;
-                self.streams[*stream].quiet(now).await?;
-                self.streams[*stream].cancel(*watch_id).await?;
-                // An unknown id is met with silence; a progress answer shows that the cancel was
-                // read.
-                self.streams[*stream].quiet(1).await?;
-                Answer::nothing()
-            }
-        })
-    }
-
-    /// The revision of the store now.
-    async fn revision(&mut self) -> Result<i64> {
-        let request = RangeRequest { key: "revision".into(), ..RangeRequest::default() };
-        let answer = self.kv.range(request).await?.into_inner();
-        Ok(answer.header.map_or(0, |header| header.revision))
-    }
-
-    async fn keep_alive(&mut self, id: i64) -> Answer {
-        let request = Request::new(tokio_stream::once(LeaseKeepAliveRequest { id }));
-        let answer = match self.lease.lease_keep_alive(request).await {
-            Ok(stream) => match stream.into_inner().message().await {
-                Ok(Some(answer)) => Ok(Response::new(answer)),
-                Ok(None) => Err(Status::unknown("the stream ended without an answer")),
-                Err(status) => Err(status),
-            },
-            Err(status) => Err(status),
-        };
-        answered!(answer, |a| mask::header(&mut a.header))
-    }
-
-    /// All pieces merged as protobuf merges them: etcd promises that this equals `Range`.
-    async fn range_stream(&mut self, request: RangeRequest) -> Result<RangeResponse, Status> {
-        let mut pieces = self.kv.range_stream(request).await?.into_inner();
-        let mut merged = RangeResponse::default();
-        while let Some(piece) = pieces.message().await? {
-            if let Some(part) = piece.range_response {
-                merged
-                    .merge(part.encode_to_vec().as_slice())
-                    .map_err(|error| Status::internal(error.to_string()))?;
-            }
-        }
-        Ok(merged)
-    }
 }

@@ -17,45 +17,14 @@ use proto::etcdserverpb::{
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub use super::step::{Move, Place, Step};
+
 /// Watch streams held open beside the conversation; the last is for starts in the future and for
 /// compacted ones.
 pub const STREAMS: usize = 3;
 
 /// The deepest nesting of transactions drawn.
 const TXN_DEPTH_MAX: u32 = 3;
-
-/// One step of the conversation.
-#[derive(Debug, Clone)]
-pub enum Step {
-    /// `KV.Range`.
-    Range(RangeRequest),
-    /// `KV.Put`.
-    Put(PutRequest),
-    /// `KV.DeleteRange`.
-    Delete(DeleteRangeRequest),
-    /// `KV.Txn`.
-    Txn(TxnRequest),
-    /// `KV.Compact`.
-    Compact(CompactionRequest),
-    /// `Lease.LeaseGrant`.
-    Grant(LeaseGrantRequest),
-    /// `Lease.LeaseRevoke`.
-    Revoke(LeaseRevokeRequest),
-    /// `Lease.LeaseTimeToLive`.
-    TimeToLive(LeaseTimeToLiveRequest),
-    /// `Lease.LeaseLeases`.
-    Leases,
-    /// One renewal on a stream of its own.
-    KeepAlive(i64),
-    /// A watch on the stream with this number.
-    Watch(usize, WatchCreateRequest),
-    /// Cancels a watch on the stream with this number.
-    Cancel(usize, i64),
-    /// `Maintenance.HashKV`, at a quiet point.
-    HashKv(i64),
-    /// `KV.RangeStream`, its pieces merged.
-    RangeStream(RangeRequest),
-}
 
 /// Where the conversation stands.
 #[derive(Debug, Clone, Copy, Default)]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use proto::etcdserverpb::watch_request::RequestUnion;
 use proto::etcdserverpb::{
     WatchCancelRequest, WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse,
@@ -18,9 +18,11 @@ use proto::etcdserverpb::{
 use services::etcdserverpb::watch_client::WatchClient;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
+use super::call::{self, Call};
+use crate::gateway::streams as websocket;
 use crate::process::POLL;
 
 /// How long a stream may take to become quiet.
@@ -34,6 +36,15 @@ const IDLE_WATCH: i64 = 1_000_000;
 
 /// What each watch delivered, by watch id, as comparable lines.
 pub(crate) type Delivered = BTreeMap<i64, Vec<String>>;
+
+/// How a stream is held.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Over gRPC.
+    Grpc(Channel),
+    /// As JSON over a WebSocket of the member with this URL.
+    Json(String),
+}
 
 /// One stream and what it delivered since it was last taken.
 pub(crate) struct Stream {
@@ -56,8 +67,8 @@ impl Stream {
     ///
     /// Compat: etcd answers a progress request through one of the stream's watches, so there must
     /// be one.
-    pub(crate) async fn open(channel: Channel) -> Result<Self> {
-        let stream = Self::without_watches(channel);
+    pub(crate) async fn open(source: Source, token: Option<&str>) -> Result<Self> {
+        let stream = Self::without_watches(source, token);
         let key = "nobody writes this".into();
         let idle =
             WatchCreateRequest { key, watch_id: IDLE_WATCH, ..WatchCreateRequest::default() };
@@ -66,10 +77,11 @@ impl Stream {
     }
 
     /// Opens a stream that has no watch yet.
-    pub(crate) fn without_watches(channel: Channel) -> Self {
+    pub(crate) fn without_watches(source: Source, token: Option<&str>) -> Self {
         let (requests, outgoing) = mpsc::channel(64);
         let collected = Arc::new(Mutex::new(Collected::default()));
-        tokio::spawn(collect(channel, ReceiverStream::new(outgoing), Arc::clone(&collected)));
+        let token = token.map(str::to_owned);
+        tokio::spawn(collect(source, token, outgoing, Arc::clone(&collected)));
         Self { requests, collected }
     }
 
@@ -140,30 +152,83 @@ impl Stream {
 }
 
 async fn collect(
-    channel: Channel,
-    requests: ReceiverStream<WatchRequest>,
+    source: Source,
+    token: Option<String>,
+    requests: mpsc::Receiver<WatchRequest>,
     collected: Arc<Mutex<Collected>>,
 ) {
-    let lock = || collected.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let end =
-        match WatchClient::new(channel).max_decoding_message_size(usize::MAX).watch(requests).await
-        {
-            Err(status) => status,
-            Ok(answers) => {
-                let mut answers = answers.into_inner();
-                loop {
-                    match answers.message().await {
-                        Ok(Some(answer)) => note(&mut lock(), &answer),
-                        Ok(None) => break Status::ok("the server closed it"),
-                        Err(status) => break status,
-                    }
-                }
-            }
-        };
-    lock().ended = Some(format!("{:?}: {}", end.code(), end.message()));
+    let end = match source {
+        Source::Grpc(channel) => over_grpc(channel, token, requests, &collected).await,
+        Source::Json(url) => match over_json(&url, token, requests, &collected).await {
+            Ok(()) => Status::ok("the server closed it"),
+            Err(error) => Status::unknown(format!("{error:#}")),
+        },
+    };
+    lock(&collected).ended = Some(format!("{:?}: {}", end.code(), end.message()));
 }
 
-fn note(collected: &mut Collected, answer: &WatchResponse) {
+fn lock(collected: &Mutex<Collected>) -> std::sync::MutexGuard<'_, Collected> {
+    collected.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+async fn over_grpc(
+    channel: Channel,
+    token: Option<String>,
+    requests: mpsc::Receiver<WatchRequest>,
+    collected: &Mutex<Collected>,
+) -> Status {
+    let mut client = WatchClient::new(channel).max_decoding_message_size(usize::MAX);
+    let mut requests = Request::new(ReceiverStream::new(requests));
+    if let Some(token) = token.and_then(|token| token.parse().ok()) {
+        requests.metadata_mut().insert("token", token);
+    }
+    let mut answers = match client.watch(requests).await {
+        Ok(answers) => answers.into_inner(),
+        Err(status) => return status,
+    };
+    loop {
+        match answers.message().await {
+            Ok(Some(answer)) => {
+                let events = answer.events.iter().map(|event| format!("{event:?}")).collect();
+                note(&mut lock(collected), &answer, events);
+            }
+            Ok(None) => return Status::ok("the server closed it"),
+            Err(status) => return status,
+        }
+    }
+}
+
+async fn over_json(
+    url: &str,
+    token: Option<String>,
+    mut requests: mpsc::Receiver<WatchRequest>,
+    collected: &Mutex<Collected>,
+) -> Result<()> {
+    let mut socket = websocket::socket(url, "/v3/watch", token.as_deref()).await?;
+    let method = call::method("etcdserverpb.Watch/Watch")?;
+    loop {
+        tokio::select! {
+            request = requests.recv() => {
+                let Some(request) = request else { return Ok(()) };
+                let call = Call::new("etcdserverpb.Watch/Watch", &request);
+                let request = call::value(&call::decoded(method.input(), &call.request)?)?;
+                websocket::send(&mut socket, request.to_string()).await?;
+            }
+            line = websocket::next(&mut socket) => {
+                let line: serde_json::Value = serde_json::from_str(&line?)?;
+                let result = line.get("result").with_context(|| line.to_string())?;
+                let message = call::read(method.output(), result)?;
+                let answer: WatchResponse = message.transcode_to()?;
+                // As they came: what the message leaves open is compared too.
+                let events = result["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let events = events.iter().map(serde_json::Value::to_string).collect();
+                note(&mut lock(collected), &answer, events);
+            }
+        }
+    }
+}
+
+fn note(collected: &mut Collected, answer: &WatchResponse, events: Vec<String>) {
     let bare = answer.events.is_empty() && !answer.created && !answer.canceled;
     if bare && answer.watch_id == -1 {
         let revision = answer.header.as_ref().map_or(0, |header| header.revision);
@@ -182,5 +247,5 @@ fn note(collected: &mut Collected, answer: &WatchResponse) {
             answer.compact_revision, answer.cancel_reason
         ));
     }
-    lines.extend(answer.events.iter().map(|event| format!("{event:?}")));
+    lines.extend(events);
 }

@@ -37,18 +37,24 @@ pub(super) fn compared(path: &str, theirs: &Answer, ours: &Answer) -> Option<Str
 
 /// An answer as text that is equal exactly when the answers are.
 fn shown(path: &str, answer: &Answer) -> String {
-    let mut text = answer.code.to_string();
-    for name in HEADERS {
-        if let Some(value) = answer.header(name) {
-            text.push_str(&format!(" {name}={value}"));
-        }
-    }
+    let text = head(answer);
     let body = match answer.code {
         421 => "…".to_owned(),
         _ if path.starts_with("/readyz") => sorted(&answer.body),
         _ => answer.body.lines().map(|line| masked(path, line)).collect::<Vec<_>>().join("\n"),
     };
     format!("{text}\n            {body}")
+}
+
+/// The code and the headers that clients see.
+pub(crate) fn head(answer: &Answer) -> String {
+    let mut text = answer.code.to_string();
+    for name in HEADERS {
+        if let Some(value) = answer.header(name) {
+            text.push_str(&format!(" {name}={value}"));
+        }
+    }
+    text
 }
 
 fn sorted(body: &str) -> String {

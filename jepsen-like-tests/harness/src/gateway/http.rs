@@ -110,10 +110,10 @@ pub(crate) struct Open {
 
 impl Open {
     /// Sends the request.
-    pub(crate) async fn post(url: &str, path: &str, body: &str) -> Result<Self> {
+    pub(crate) async fn post(url: &str, path: &str, headers: &str, body: &str) -> Result<Self> {
         let (receiving, mut sending) = TcpStream::connect(address(url)).await?.into_split();
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{headers}\r\n{body}",
             address(url),
             body.len()
         );

@@ -1,69 +1,47 @@
-//! A step of the conversation as a JSON request, in one of its many spellings.
+//! A call as a JSON request, in one of its many spellings.
 //!
 //! Invariant: the same seed gives the same text; every spelling means the same request.
 //! Must not know: how it is sent.
 
-use proto::etcdserverpb::compare::TargetUnion;
-use proto::etcdserverpb::request_op::Request as Op;
-use proto::etcdserverpb::{
-    Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
-};
+use anyhow::Result;
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage as _, Value as Field};
 use rand::{Rng, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::diff::generate::Step;
+use super::paths;
 
 /// Writes requests.
-pub(super) struct Speller {
+#[derive(Debug)]
+pub(crate) struct Speller {
     random: ChaCha8Rng,
 }
 
 impl Speller {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Speller { random: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// Path and body; `None` for a step that the gateway has no path for.
-    pub(super) fn request(&mut self, step: &Step) -> Option<(&'static str, String)> {
-        Some(match step {
-            Step::Range(range) => ("/v3/kv/range", self.range(range)),
-            Step::Put(put) => ("/v3/kv/put", self.put(put)),
-            Step::Delete(delete) => ("/v3/kv/deleterange", self.delete(delete)),
-            Step::Txn(txn) => ("/v3/kv/txn", self.txn(txn)),
-            Step::Compact(compact) => {
-                let fields = vec![
-                    self.number("revision", compact.revision),
-                    self.flag("physical", compact.physical),
-                ];
-                ("/v3/kv/compaction", object(fields))
-            }
-            Step::Grant(grant) => {
-                let fields = vec![self.number("TTL", grant.ttl), self.number("ID", grant.id)];
-                ("/v3/lease/grant", object(fields))
-            }
-            Step::Revoke(revoke) => {
-                let fields = vec![self.number("ID", revoke.id)];
-                (self.pick(["/v3/lease/revoke", "/v3/kv/lease/revoke"]), object(fields))
-            }
-            Step::TimeToLive(asked) => {
-                let fields = vec![self.number("ID", asked.id), self.flag("keys", asked.keys)];
-                (self.pick(["/v3/lease/timetolive", "/v3/kv/lease/timetolive"]), object(fields))
-            }
-            Step::Leases => (
-                self.pick(["/v3/lease/leases", "/v3/kv/lease/leases"]),
-                self.pick(["", "{}"]).into(),
-            ),
-            Step::KeepAlive(id) => ("/v3/lease/keepalive", object(vec![self.number("ID", *id)])),
-            Step::HashKv(revision) => {
-                ("/v3/maintenance/hashkv", object(vec![self.number("revision", *revision)]))
-            }
-            Step::RangeStream(_) | Step::Watch(..) | Step::Cancel(..) => return None,
-        })
+    /// Path and body; `None` for an RPC that the gateway has no path for.
+    ///
+    /// *Errors*: none of a message of the RPC's request.
+    pub(crate) fn request(
+        &mut self,
+        rpc: &str,
+        message: &DynamicMessage,
+    ) -> Result<Option<(&'static str, String)>> {
+        let paths = paths::of(rpc);
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let path = paths[self.random.random_range(0..paths.len())];
+        let empty = message.descriptor().fields().len() == 0 && self.one_in(2);
+        let body = if empty { String::new() } else { self.message(message) };
+        Ok(Some((path, body)))
     }
 
     /// The body of a request that is broken somewhere: a byte changed, lost, doubled or the end
     /// cut off.
-    pub(super) fn broken(&mut self, body: &str) -> Vec<u8> {
+    pub(crate) fn broken(&mut self, body: &str) -> Vec<u8> {
         let mut bytes = body.as_bytes().to_vec();
         for _ in 0..self.random.random_range(1..3) {
             if bytes.is_empty() {
@@ -89,154 +67,78 @@ impl Speller {
         self.random.random_range(0..count) == 0
     }
 
-    fn pick<T: Copy, const N: usize>(&mut self, choices: [T; N]) -> T {
-        choices[self.random.random_range(0..N)]
+    /// A field by its own name or the one of JSON.
+    fn field(&mut self, field: &FieldDescriptor, value: String) -> String {
+        let name = if self.one_in(2) { field.name() } else { field.json_name() };
+        let space = ["", " ", "\n\t"][self.random.random_range(0..3)];
+        format!("\"{name}\":{space}{value}")
     }
 
-    /// A field's name, its own or in camel case.
-    fn name(&mut self, name: &str) -> String {
-        if self.one_in(2) {
-            return name.to_owned();
-        }
-        let mut camel = String::new();
-        let mut upper = false;
-        for character in name.chars() {
-            match (character, std::mem::take(&mut upper)) {
-                ('_', _) => upper = true,
-                (character, true) => camel.push(character.to_ascii_uppercase()),
-                (character, false) => camel.push(character),
+    /// A whole message; what it does not set is written now and then all the same.
+    fn message(&mut self, message: &DynamicMessage) -> String {
+        let mut fields = Vec::new();
+        for field in message.descriptor().fields() {
+            let plain = !field.is_list()
+                && field.containing_oneof().is_none()
+                && !matches!(field.kind(), Kind::Message(_));
+            if message.has_field(&field) || (plain && self.one_in(4)) {
+                let value = message.get_field(&field).into_owned();
+                let value = self.value(&field, &value);
+                fields.push(self.field(&field, value));
             }
         }
-        camel
-    }
-
-    fn field(&mut self, name: &str, value: String) -> String {
-        let space = self.pick(["", " ", "\n\t"]);
-        format!("\"{}\":{space}{value}", self.name(name))
-    }
-
-    fn number(&mut self, name: &str, value: i64) -> String {
-        let value = match self.random.random_range(0..5) {
-            0 if value.abs() < 1_000_000 => format!("{value}.0"),
-            1 if value.abs() < 1_000_000 => format!("{value}0e-1"),
-            // Beyond 2^53 a number would be read exactly too.
-            2 => value.to_string(),
-            _ => format!("\"{value}\""),
-        };
-        self.field(name, value)
-    }
-
-    fn flag(&mut self, name: &str, value: bool) -> String {
-        self.field(name, value.to_string())
-    }
-
-    fn choice(&mut self, name: &str, value: i32, names: &[&str]) -> String {
-        let named = usize::try_from(value).ok().and_then(|value| names.get(value));
-        let value = match named {
-            Some(named) if self.one_in(2) => format!("\"{named}\""),
-            _ => value.to_string(),
-        };
-        self.field(name, value)
-    }
-
-    fn bytes(&mut self, name: &str, bytes: &[u8]) -> String {
-        let url = self.one_in(4);
-        let mut text = base64(bytes, url);
-        if self.one_in(4) {
-            text.truncate(text.trim_end_matches('=').len());
-        }
-        self.field(name, format!("\"{text}\""))
-    }
-
-    fn range(&mut self, range: &RangeRequest) -> String {
-        const ORDERS: &[&str] = &["NONE", "ASCEND", "DESCEND"];
-        let mut fields = vec![
-            self.bytes("key", &range.key),
-            self.bytes("range_end", &range.range_end),
-            self.number("limit", range.limit),
-            self.number("revision", range.revision),
-            self.choice("sort_order", range.sort_order, ORDERS),
-            self.flag("serializable", range.serializable),
-            self.flag("keys_only", range.keys_only),
-            self.flag("count_only", range.count_only),
-            self.number("min_mod_revision", range.min_mod_revision),
-            self.number("max_mod_revision", range.max_mod_revision),
-            self.number("min_create_revision", range.min_create_revision),
-            self.number("max_create_revision", range.max_create_revision),
-        ];
-        // By keys alone: equal pairs of another sort come in any order.
-        if self.one_in(8) {
-            fields.push("\"sort_target\":\"KEY\"".to_owned());
-        }
-        if self.one_in(8) {
+        if self.one_in(16) {
             fields.push("\"unheard\":[{\"of\":\"\\u00e9\"},null]".to_owned());
         }
         object(fields)
     }
 
-    fn put(&mut self, put: &PutRequest) -> String {
-        let fields = vec![
-            self.bytes("key", &put.key),
-            self.bytes("value", &put.value),
-            self.number("lease", put.lease),
-            self.flag("prev_kv", put.prev_kv),
-            self.flag("ignore_value", put.ignore_value),
-            self.flag("ignore_lease", put.ignore_lease),
-        ];
-        object(fields)
+    fn value(&mut self, field: &FieldDescriptor, value: &Field) -> String {
+        match value {
+            Field::List(elements) => {
+                let elements: Vec<_> =
+                    elements.iter().map(|element| self.value(field, element)).collect();
+                format!("[{}]", elements.join(","))
+            }
+            Field::Message(message) => self.message(message),
+            Field::Bool(flag) => flag.to_string(),
+            Field::I64(number) => self.number(i128::from(*number)),
+            Field::U64(number) => self.number(i128::from(*number)),
+            Field::Bytes(bytes) => self.bytes(bytes),
+            Field::EnumNumber(number) => self.choice(field, *number),
+            Field::String(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Field::I32(number) => number.to_string(),
+            Field::U32(number) => number.to_string(),
+            // No request has another kind.
+            other => format!("{other:?}"),
+        }
     }
 
-    fn delete(&mut self, delete: &DeleteRangeRequest) -> String {
-        let fields = vec![
-            self.bytes("key", &delete.key),
-            self.bytes("range_end", &delete.range_end),
-            self.flag("prev_kv", delete.prev_kv),
-        ];
-        object(fields)
+    fn number(&mut self, value: i128) -> String {
+        match self.random.random_range(0..5) {
+            0 if value.abs() < 1_000_000 => format!("{value}.0"),
+            1 if value.abs() < 1_000_000 => format!("{value}0e-1"),
+            // Beyond 2^53 a number would be read exactly too.
+            2 => value.to_string(),
+            _ => format!("\"{value}\""),
+        }
     }
 
-    fn txn(&mut self, txn: &TxnRequest) -> String {
-        let compares: Vec<String> = txn.compare.iter().map(|one| self.compare(one)).collect();
-        let mut branch = |operations: &[RequestOp]| {
-            let operations: Vec<String> =
-                operations.iter().map(|one| self.operation(one)).collect();
-            format!("[{}]", operations.join(","))
-        };
-        let (success, failure) = (branch(&txn.success), branch(&txn.failure));
-        format!(
-            "{{\"compare\":[{}],\"success\":{success},\"failure\":{failure}}}",
-            compares.join(",")
-        )
+    fn choice(&mut self, field: &FieldDescriptor, number: i32) -> String {
+        let Kind::Enum(choices) = field.kind() else { return number.to_string() };
+        match choices.get_value(number) {
+            Some(named) if self.one_in(2) => format!("\"{}\"", named.name()),
+            _ => number.to_string(),
+        }
     }
 
-    fn operation(&mut self, operation: &RequestOp) -> String {
-        let (name, value) = match &operation.request {
-            Some(Op::RequestRange(range)) => ("request_range", self.range(range)),
-            Some(Op::RequestPut(put)) => ("request_put", self.put(put)),
-            Some(Op::RequestDeleteRange(delete)) => ("request_delete_range", self.delete(delete)),
-            Some(Op::RequestTxn(txn)) => ("request_txn", self.txn(txn)),
-            None => return "{}".to_owned(),
-        };
-        object(vec![self.field(name, value)])
-    }
-
-    fn compare(&mut self, compare: &Compare) -> String {
-        const RESULTS: &[&str] = &["EQUAL", "GREATER", "LESS", "NOT_EQUAL"];
-        const TARGETS: &[&str] = &["VERSION", "CREATE", "MOD", "VALUE", "LEASE"];
-        let mut fields = vec![
-            self.choice("result", compare.result, RESULTS),
-            self.choice("target", compare.target, TARGETS),
-            self.bytes("key", &compare.key),
-            self.bytes("range_end", &compare.range_end),
-        ];
-        fields.extend(compare.target_union.as_ref().map(|target| match target {
-            TargetUnion::Version(version) => self.number("version", *version),
-            TargetUnion::CreateRevision(revision) => self.number("create_revision", *revision),
-            TargetUnion::ModRevision(revision) => self.number("mod_revision", *revision),
-            TargetUnion::Value(value) => self.bytes("value", value),
-            TargetUnion::Lease(lease) => self.number("lease", *lease),
-        }));
-        object(fields)
+    fn bytes(&mut self, bytes: &[u8]) -> String {
+        let url = self.one_in(4);
+        let mut text = base64(bytes, url);
+        if self.one_in(4) {
+            text.truncate(text.trim_end_matches('=').len());
+        }
+        format!("\"{text}\"")
     }
 }
 
@@ -267,6 +169,8 @@ fn base64(bytes: &[u8], url: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diff::call::{self, Call};
+    use proto::etcdserverpb::PutRequest;
 
     #[test]
     fn base64_is_what_it_should_be() {
@@ -280,8 +184,12 @@ mod tests {
     fn every_spelling_is_json() {
         let mut speller = Speller::new(7);
         let put = PutRequest { key: "a".into(), lease: 12, ..PutRequest::default() };
+        let call = Call::new("etcdserverpb.KV/Put", &put);
+        let input = call::method(call.rpc).expect("it is an RPC").input();
+        let put = call::decoded(input, &call.request).expect("it is one");
         for _ in 0..200 {
-            let (_, body) = speller.request(&Step::Put(put.clone())).expect("it has a path");
+            let spelled = speller.request(call.rpc, &put).expect("it is spelled");
+            let (_, body) = spelled.expect("it has a path");
             let read: serde_json::Value = serde_json::from_str(&body).expect("it is JSON");
             assert!(read.is_object());
         }

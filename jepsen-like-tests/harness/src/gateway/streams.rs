@@ -76,7 +76,7 @@ fn without_revision(line: &str) -> String {
 }
 
 async fn lines(url: &str, from: i64) -> Result<Vec<String>> {
-    let mut open = Open::post(url, "/v3/watch", &create(from)).await?;
+    let mut open = Open::post(url, "/v3/watch", "", &create(from)).await?;
     let mut events = Events(Vec::new());
     while !events.is_complete() {
         events.take(&open.next().await?)?;
@@ -84,16 +84,23 @@ async fn lines(url: &str, from: i64) -> Result<Vec<String>> {
     Ok(events.0)
 }
 
-type Socket =
+/// One connection.
+pub(crate) type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-async fn socket(url: &str, path: &str) -> Result<Socket> {
-    let request = format!("ws://{}{path}", address(url)).into_client_request()?;
+/// A WebSocket to a path of a member; the token goes as etcd's proxy takes it.
+pub(crate) async fn socket(url: &str, path: &str, token: Option<&str>) -> Result<Socket> {
+    let mut request = format!("ws://{}{path}", address(url)).into_client_request()?;
+    if let Some(token) = token {
+        let value = format!("Bearer, {token}").parse()?;
+        request.headers_mut().insert("sec-websocket-protocol", value);
+    }
     let (socket, _) = tokio_tungstenite::connect_async(request).await.context("no WebSocket")?;
     Ok(socket)
 }
 
-async fn next(socket: &mut Socket) -> Result<String> {
+/// The next text.
+pub(crate) async fn next(socket: &mut Socket) -> Result<String> {
     use tokio_stream::StreamExt as _;
     loop {
         match socket.next().await.context("the socket has ended")?? {
@@ -104,13 +111,14 @@ async fn next(socket: &mut Socket) -> Result<String> {
     }
 }
 
-async fn send(socket: &mut Socket, text: String) -> Result<()> {
+/// Sends one text.
+pub(crate) async fn send(socket: &mut Socket, text: String) -> Result<()> {
     use futures::SinkExt as _;
     Ok(socket.send(Message::text(text)).await?)
 }
 
 async fn messages(url: &str, from: i64) -> Result<Vec<String>> {
-    let mut socket = socket(url, "/v3/watch").await?;
+    let mut socket = socket(url, "/v3/watch", None).await?;
     send(&mut socket, create(from)).await?;
     let mut events = Events(Vec::new());
     while !events.is_complete() {
@@ -120,7 +128,7 @@ async fn messages(url: &str, from: i64) -> Result<Vec<String>> {
 }
 
 async fn renewed(url: &str) -> Result<Vec<String>> {
-    let mut socket = socket(url, "/v3/lease/keepalive").await?;
+    let mut socket = socket(url, "/v3/lease/keepalive", None).await?;
     let mut answers = Vec::new();
     for id in ["700", "12"] {
         send(&mut socket, format!("{{\"ID\":\"{id}\"}}")).await?;

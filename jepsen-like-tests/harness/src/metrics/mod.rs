@@ -75,7 +75,7 @@ async fn load(urls: &[String]) -> Result<Vec<Open>> {
     let mut streams = Vec::new();
     for url in urls {
         let watch = r#"{"create_request":{"key":"bG9hZA=="}}"#;
-        streams.push(Open::post(url, "/v3/watch", watch).await?);
+        streams.push(Open::post(url, "/v3/watch", "", watch).await?);
         put(url).await?;
     }
     Ok(streams)
