@@ -95,8 +95,13 @@ impl Key {
 }
 
 fn openssl(arguments: &[&str]) -> Result<()> {
-    let made = Command::new("openssl").args(arguments).output().context("openssl makes the keys")?;
-    ensure!(made.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&made.stderr));
+    let made =
+        Command::new("openssl").args(arguments).output().context("openssl makes the keys")?;
+    ensure!(
+        made.status.success(),
+        "openssl {arguments:?}: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     Ok(())
 }
 

@@ -61,6 +61,9 @@ pub struct Wanted {
     /// The RPCs; `keys` alone is one member, without authentication, over gRPC.
     #[arg(long, default_value = "all")]
     rpcs: Rpcs,
+    /// Prints every turn with etcd's answer.
+    #[arg(long)]
+    trace: bool,
 }
 
 impl Wanted {
@@ -73,8 +76,8 @@ impl Wanted {
         for json in one_of([0, 1]) {
             for members in one_of([1, 3]) {
                 for auth in one_of([0, 1]) {
-                    let plan = Plan { members, auth: auth == 1, json: json == 1, keys_only };
-                    plans.push(plan);
+                    let (auth, json, trace) = (auth == 1, json == 1, self.trace);
+                    plans.push(Plan { members, auth, json, keys_only, trace });
                 }
             }
         }
@@ -127,7 +130,7 @@ pub async fn converse(
         Ok(outcome) => outcome,
         Err(error) => {
             println!("diff {cell}, seed {seed}: {error:#}\n  again:  {again}");
-            tails(&etcd, &engram);
+            tails(&engram);
             return Ok(false);
         }
     };
@@ -144,25 +147,18 @@ pub async fn converse(
         println!("  step {}: {}", difference.step, difference.request);
         println!("  etcd:   {}\n  engram: {}", difference.etcd, difference.engram);
         println!("  again:  {again}");
-        tails(&etcd, &engram);
+        tails(&engram);
     }
     Ok(agree)
 }
 
-fn tails(etcd: &[Member], engram: &[Member]) {
-    for (name, members) in [("etcd", etcd), ("engram", engram)] {
-        for (number, member) in members.iter().enumerate() {
-            println!("  the log of {name}'s member {number}: {}", member.tail());
-        }
+fn tails(engram: &[Member]) {
+    for (number, member) in engram.iter().enumerate() {
+        println!("  the log of engram's member {number}: {}", member.tail());
     }
 }
 
-async fn start(
-    programs: &Programs,
-    kind: Kind,
-    folder: &Path,
-    plan: Plan,
-) -> Result<Vec<Member>> {
+async fn start(programs: &Programs, kind: Kind, folder: &Path, plan: Plan) -> Result<Vec<Member>> {
     std::fs::create_dir_all(folder)?;
     let mut flags = vec!["--bcrypt-cost=4"];
     if kind == Kind::Etcd {
@@ -188,13 +184,15 @@ mod tests {
 
     #[test]
     fn a_run_without_arguments_is_every_cell_and_keys_alone_are_one() {
-        let mut wanted = Wanted { members: None, auth: None, wire: None, rpcs: Rpcs::All };
+        let mut wanted =
+            Wanted { members: None, auth: None, wire: None, rpcs: Rpcs::All, trace: false };
         assert_eq!(wanted.plans().len(), 8);
         wanted.members = Some(3);
         wanted.auth = Some(Auth::On);
         assert_eq!(wanted.plans().len(), 2);
-        let wanted = Wanted { members: Some(3), auth: None, wire: None, rpcs: Rpcs::Keys };
-        let keys = Plan { members: 3, auth: false, json: false, keys_only: true };
+        let wanted =
+            Wanted { members: Some(3), auth: None, wire: None, rpcs: Rpcs::Keys, trace: false };
+        let keys = Plan { members: 3, auth: false, json: false, keys_only: true, trace: false };
         assert_eq!(wanted.plans(), [keys]);
     }
 }

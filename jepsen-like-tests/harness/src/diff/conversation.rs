@@ -111,7 +111,9 @@ fn is_put(step: &Step) -> bool {
 fn is_at_rest(step: &Step) -> bool {
     match step {
         Step::Compact(_) | Step::HashKv(_) => true,
-        Step::Other(call) => call.rpc.ends_with("/AuthEnable") || call.rpc.ends_with("/AuthDisable"),
+        Step::Other(call) => {
+            call.rpc.ends_with("/AuthEnable") || call.rpc.ends_with("/AuthDisable")
+        }
         _ => false,
     }
 }
@@ -128,6 +130,9 @@ async fn take_turn(
         peer.catch_up(turn.member).await?;
     }
     let Some([theirs, ours]) = ask_both(peers, turn).await? else { return Ok(None) };
+    if talk.traces() {
+        println!("  {number}: {turn:?}\n    {}", theirs.text);
+    }
     if theirs.text != ours.text {
         let request = format!("{turn:?}");
         return Ok(Some(Difference {
@@ -241,10 +246,7 @@ async fn settle_future(
     }
 }
 
-fn first_difference(
-    theirs: &Delivered,
-    ours: &Delivered,
-) -> Option<(String, String)> {
+fn first_difference(theirs: &Delivered, ours: &Delivered) -> Option<(String, String)> {
     let watches: BTreeSet<_> = theirs.keys().chain(ours.keys()).collect();
     let none = Vec::new();
     for watch in watches {

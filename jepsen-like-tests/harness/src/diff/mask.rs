@@ -44,6 +44,10 @@ pub const MASKS: &[(&str, &str)] = &[
         "a progress request beside such a watch or one of the future (not waited for)",
         "etcd never answers it; Engram does once its live watches are up to date",
     ),
+    (
+        "an alarm request with an unknown action (not asked)",
+        "etcd 3.7.3 panics and loses the member that was asked; Engram answers with no alarm",
+    ),
     ("the order of LeaseLeases", "sorted by expiry, which is real time; the set is compared"),
     (
         "sizes, Raft's numbers and the leader in Status, the hash of Hash, the bytes of \

@@ -51,7 +51,8 @@ impl Names {
         let mut message = decoded(input, &call.request)?;
         let mut changed = false;
         for field in MEMBER_FIELDS {
-            let Some(Field::U64(id)) = message.get_field_by_name(field).map(|field| (*field).clone())
+            let Some(Field::U64(id)) =
+                message.get_field_by_name(field).map(|field| (*field).clone())
             else {
                 continue;
             };
@@ -127,14 +128,15 @@ mod tests {
     #[test]
     fn a_request_gets_the_ids_of_its_side_and_an_answer_loses_them() {
         let names = names();
-        let call = Call::new("etcdserverpb.Cluster/MemberRemove", &MemberRemoveRequest {
-            id: MEMBER + 1,
-        });
+        let call =
+            Call::new("etcdserverpb.Cluster/MemberRemove", &MemberRemoveRequest { id: MEMBER + 1 });
         let own = MemberRemoveRequest::decode(names.own(&call).expect("it is read"));
         assert_eq!(own.expect("a request").id, 77);
-        let mut answer = serde_json::json!({"members": [{"ID": "99", "clientURLs": ["http://127.0.0.1:1"]}]});
+        let mut answer =
+            serde_json::json!({"members": [{"ID": "99", "clientURLs": ["http://127.0.0.1:1"]}]});
         names.put(&mut answer);
-        let expected = serde_json::json!({"members": [{"ID": "member 0", "clientURLs": ["client 0"]}]});
+        let expected =
+            serde_json::json!({"members": [{"ID": "member 0", "clientURLs": ["client 0"]}]});
         assert_eq!(answer, expected);
     }
 

@@ -23,7 +23,7 @@ use super::names::Names;
 use super::send::{Letter, Read, Reply, To};
 use super::streams::{Source, Stream};
 use super::talk::Turn;
-use super::who::{FORGED_TOKEN, Who, password};
+use super::who::{FORGED_TOKEN, KEEPER, Who, password};
 use crate::gateway::spell::Speller;
 use crate::process;
 
@@ -164,7 +164,7 @@ impl Peer {
     /// Authentication was switched on: all that came before counts no more.
     async fn log_in_again(&mut self) -> Result<()> {
         let request =
-            pb::AuthenticateRequest { name: "root".to_owned(), password: password("root") };
+            pb::AuthenticateRequest { name: KEEPER.to_owned(), password: password(KEEPER) };
         let mut auth = AuthClient::new(self.doors[0].channel.clone());
         self.keeper = Some(auth.authenticate(request).await?.into_inner().token);
         for member in 0..self.doors.len() {

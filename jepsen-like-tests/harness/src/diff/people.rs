@@ -13,7 +13,7 @@ use proto::etcdserverpb as pb;
 use super::call::Call;
 use super::generate::Step;
 use super::talk::Talk;
-use super::who::{USERS, Who, password};
+use super::who::{KEEPER, USERS, Who, password};
 
 const ROLES: [&str; 4] = ["root", "r1", "r2", "r3"];
 
@@ -51,10 +51,11 @@ pub(super) fn enable() -> Step {
 
 /// Users with and without permissions, and authentication switched on.
 pub(super) fn prelude() -> VecDeque<(Who, Step)> {
-    let mut steps: Vec<Step> = USERS.into_iter().map(user).collect();
+    let mut steps: Vec<Step> = USERS.into_iter().chain([KEEPER]).map(user).collect();
     steps.extend(ROLES.into_iter().map(role));
     steps.extend([
         give("root", "root"),
+        give(KEEPER, "root"),
         give("ann", "r1"),
         give("bob", "r2"),
         permit("r1", Type::Readwrite as i32, "b", "h"),
@@ -107,8 +108,7 @@ pub(super) fn administration(talk: &mut Talk, with_root: bool) -> Step {
         }
         15 | 16 => {
             let (key, range_end) = (key.into(), range_end.into());
-            let request =
-                pb::AuthRoleRevokePermissionRequest { role: role_text, key, range_end };
+            let request = pb::AuthRoleRevokePermissionRequest { role: role_text, key, range_end };
             Call::new("etcdserverpb.Auth/RoleRevokePermission", &request)
         }
         17 => Call::new("etcdserverpb.Auth/UserGet", &pb::AuthUserGetRequest { name: user_name }),

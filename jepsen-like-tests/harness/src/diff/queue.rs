@@ -34,8 +34,7 @@ pub(super) async fn ask(
     let [etcd, engram] = &mut *peers;
     let theirs = etcd.letter(turn.who, turn.member, call)?;
     let ours = engram.letter(turn.who, turn.member, call)?;
-    let calls =
-        [tokio::spawn(theirs.send()), tokio::spawn(ours.send())];
+    let calls = [tokio::spawn(theirs.send()), tokio::spawn(ours.send())];
     if !before.is_empty() {
         let deadline = Instant::now() + DEADLINE;
         for (peer, made) in peers.iter().zip(&calls) {

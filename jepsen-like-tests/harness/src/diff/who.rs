@@ -14,11 +14,14 @@ pub enum Who {
     Forged,
     /// With the last token that this user got, which may have ended.
     User(&'static str),
-    /// The runner itself, with a token of root that it renews.
+    /// The runner itself, as a user of its own.
     Keeper,
     /// With the first token that this user got, which ended if anything ended it.
     Stale(&'static str),
 }
+
+/// The user that the runner itself is: like root, but nobody does anything to it.
+pub(crate) const KEEPER: &str = "keeper";
 
 /// What every password ends with: unlike any other text, so that it can be searched for.
 pub(crate) const PASSWORD_MARK: &str = "~7Qk9zXw2";

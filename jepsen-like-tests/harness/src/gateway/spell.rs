@@ -69,7 +69,9 @@ impl Speller {
 
     /// A field by its own name or the one of JSON.
     fn field(&mut self, field: &FieldDescriptor, value: String) -> String {
-        let name = if self.one_in(2) { field.name() } else { field.json_name() };
+        // Compat: where JSON's name is not the field's in camel case, it is etcd's own.
+        let both = camel(field.name()) == field.json_name();
+        let name = if both && self.one_in(2) { field.name() } else { field.json_name() };
         let space = ["", " ", "\n\t"][self.random.random_range(0..3)];
         format!("\"{name}\":{space}{value}")
     }
@@ -140,6 +142,19 @@ impl Speller {
         }
         format!("\"{text}\"")
     }
+}
+
+fn camel(name: &str) -> String {
+    let mut camel = String::new();
+    let mut upper = false;
+    for character in name.chars() {
+        match (character, std::mem::take(&mut upper)) {
+            ('_', _) => upper = true,
+            (character, true) => camel.push(character.to_ascii_uppercase()),
+            (character, false) => camel.push(character),
+        }
+    }
+    camel
 }
 
 fn object(fields: Vec<String>) -> String {
