@@ -326,7 +326,10 @@ impl Member {
         caller: &Caller,
         request: command::Request,
     ) -> Result<Applied, ServeError> {
-        let identity = self.authorize_proposal(caller, Call::of(&request)).await?;
+        let identity = match self.authorize_proposal(caller, Call::of(&request)).await {
+            Err(ServeError::Etcd(refused)) => return Err(self.refusal(refused, &request).into()),
+            decided => decided?,
+        };
         let cost_bytes = cost_bytes(&request);
         if cost_bytes > 0 && self.is_full(cost_bytes) {
             self.raise_no_space().await?;

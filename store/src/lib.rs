@@ -15,6 +15,7 @@ pub mod index;
 pub mod limits;
 pub mod validate;
 
+mod alarms;
 mod apply;
 mod codec;
 mod compare;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use proto::etcdserverpb::{AlarmMember, RangeRequest, TxnRequest};
-use proto::log::MemberAttributes;
+use proto::log::{MemberAttributes, command};
 use proto::spliced;
 use proto::status::EtcdError;
 
@@ -116,6 +116,13 @@ impl Reader {
     pub fn permit(&self, asker: Asker<'_>, call: &Call<'_>) -> Result<(), EtcdError> {
         let root = self.published.load();
         permit(&root.auth, &root.leases, asker, call)
+    }
+
+    /// Whether a command is one that a raised alarm forbids to everybody.
+    ///
+    /// *Errors*: `NoSpace` and `Corrupt`.
+    pub fn check_alarms(&self, request: &command::Request) -> Result<(), EtcdError> {
+        self.published.load().check_alarms(request)
     }
 
     /// Answers a range. The header carries the current revision only.

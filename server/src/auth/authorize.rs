@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
+use proto::log::command;
 use proto::status::EtcdError;
 use store::auth::{Asker, Call};
 
@@ -57,6 +58,22 @@ impl Member {
                 self.authorize(caller, call).await
             }
             decided => decided,
+        }
+    }
+
+    /// What a caller hears whose command was refused. Compat: what a raised alarm forbids to
+    /// everybody, etcd says before it looks at what the caller may do, but for a lease that nobody
+    /// asks for.
+    pub(crate) fn refusal(&self, refused: EtcdError, request: &command::Request) -> EtcdError {
+        use command::Request;
+        let after_alarms = match request {
+            Request::Put(_) | Request::DeleteRange(_) | Request::Txn(_) => may_be_early(refused),
+            Request::LeaseRevoke(_) => may_be_early(refused) && refused != EtcdError::UserEmpty,
+            _ => false,
+        };
+        match after_alarms {
+            true => self.reader().check_alarms(request).err().unwrap_or(refused),
+            false => refused,
         }
     }
 

@@ -34,7 +34,12 @@ impl Lease for LeaseDoor {
         request: Request<LeaseGrantRequest>,
     ) -> Result<Answer<LeaseGrantResponse>, Status> {
         let (caller, mut request) = (Caller::of(&request), request.into_inner());
-        validate::check_lease_grant(&request).map_err(status)?;
+        if let Err(refused) = validate::check_lease_grant(&request) {
+            // Compat: etcd asks first who it is, then whether there is room.
+            self.0.authorize(&caller, Call::LeaseGrant).await?;
+            let full = self.0.reader().check_alarms(&command::Request::LeaseGrant(request));
+            return Err(status(full.err().unwrap_or(refused)));
+        }
         request.ttl = request.ttl.max(self.0.config().min_lease_ttl_s());
         while request.id == 0 {
             request.id = self.0.new_lease_id().0;

@@ -1,13 +1,10 @@
-//! Alarms, what they forbid, compaction, and what members say of themselves.
+//! Alarms, compaction, and what members say of themselves.
 
 use bytes::Bytes;
 use prost::Message;
 use proto::etcdserverpb::alarm_request::AlarmAction;
-use proto::etcdserverpb::request_op::Request as Operation;
-use proto::etcdserverpb::{
-    AlarmMember, AlarmRequest, AlarmResponse, AlarmType, CompactionRequest, RequestOp, TxnRequest,
-};
-use proto::log::{Downgrade, MemberAttributes, command};
+use proto::etcdserverpb::{AlarmMember, AlarmRequest, AlarmResponse, AlarmType, CompactionRequest};
+use proto::log::{Downgrade, MemberAttributes};
 use proto::status::EtcdError;
 
 use super::{Applying, Refusal};
@@ -19,35 +16,6 @@ use crate::records::DOWNGRADE_NAME;
 use crate::types::MemberId;
 
 impl Applying {
-    /// Compat: etcd: with a full database what adds is refused, with a corrupt one whatever touches
-    /// data.
-    pub(super) fn check_alarms(&self, request: &command::Request) -> Result<(), EtcdError> {
-        use command::Request;
-        if self.root.alarms.is_empty() {
-            return Ok(());
-        }
-        if self.root.has_alarm(AlarmType::Corrupt.into()) {
-            return match request {
-                Request::Put(_)
-                | Request::DeleteRange(_)
-                | Request::Txn(_)
-                | Request::Compaction(_)
-                | Request::LeaseGrant(_)
-                | Request::LeaseRevoke(_) => Err(EtcdError::Corrupt),
-                _ => Ok(()),
-            };
-        }
-        let adds = match request {
-            Request::Put(_) | Request::LeaseGrant(_) => true,
-            Request::Txn(txn) => puts_something(txn),
-            _ => false,
-        };
-        match adds && self.root.has_alarm(AlarmType::Nospace.into()) {
-            true => Err(EtcdError::NoSpace),
-            false => Ok(()),
-        }
-    }
-
     /// Compat: etcd answers with those asked for, or with the one changed; alarms of unknown
     /// members are kept.
     pub(super) fn alarm(&mut self, request: &AlarmRequest) -> Response {
@@ -120,14 +88,4 @@ impl Applying {
             self.delete_row(Space::Members, &member_name(id));
         }
     }
-}
-
-/// Whether either branch, however deep, holds a put.
-fn puts_something(txn: &TxnRequest) -> bool {
-    let puts = |operation: &RequestOp| match &operation.request {
-        Some(Operation::RequestPut(_)) => true,
-        Some(Operation::RequestTxn(txn)) => puts_something(txn),
-        _ => false,
-    };
-    txn.success.iter().any(puts) || txn.failure.iter().any(puts)
 }

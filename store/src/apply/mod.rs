@@ -166,7 +166,7 @@ impl Applying {
         if fence_term != 0 && fence_term != self.log_id.term {
             return Err(EtcdError::NotLeader);
         }
-        self.check_alarms(request)?;
+        self.root.check_alarms(request)?;
         self.permit(header, request)
     }
 
