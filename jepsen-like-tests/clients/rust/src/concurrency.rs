@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::told::{Failure, PREFIX, Seen, Told, holds, refused, text};
 
 /// The steps about locks and elections.
-pub async fn tell(told: &mut Told, client: &Client) {
+pub(crate) async fn tell(told: &mut Told, client: &Client) {
     told.step("lock", handed_on(client.clone())).await;
     told.step("lock_of_a_lease_that_ends", freed(client.clone())).await;
     told.step("lock_refusals", lock_refusals(client.clone())).await;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 /// Connections that are passed on.
 #[derive(Debug)]
-pub struct Cut {
+pub(crate) struct Cut {
     endpoint: String,
     open: Arc<Mutex<Vec<JoinHandle<()>>>>,
     door: JoinHandle<()>,
@@ -18,7 +18,7 @@ pub struct Cut {
 
 impl Cut {
     /// Passes on to `to`, `host:port`.
-    pub async fn new(to: &str) -> std::io::Result<Self> {
+    pub(crate) async fn new(to: &str) -> std::io::Result<Self> {
         let door = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = door.local_addr()?.to_string();
         let open = Arc::new(Mutex::new(Vec::new()));
@@ -39,12 +39,12 @@ impl Cut {
     }
 
     /// Where a client connects to.
-    pub fn endpoint(&self) -> &str {
+    pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
     /// Ends every connection.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         for one in self.open.lock().expect("nothing panics under it").drain(..) {
             one.abort();
         }

@@ -10,7 +10,7 @@ use etcd_client::{
 use crate::told::{Failure, PREFIX, Seen, Told, holds, refused};
 
 /// The steps about keys.
-pub async fn tell(told: &mut Told, client: &Client) {
+pub(crate) async fn tell(told: &mut Told, client: &Client) {
     told.step("put_and_get", put_and_get(client.clone())).await;
     told.step("ranges", ranges(client.clone())).await;
     told.step("get_stream", stream(client.clone())).await;
@@ -21,7 +21,7 @@ pub async fn tell(told: &mut Told, client: &Client) {
 }
 
 /// Puts, and gives the revision.
-pub async fn put(client: &mut Client, name: &str, value: &str) -> Result<i64, Failure> {
+pub(crate) async fn put(client: &mut Client, name: &str, value: &str) -> Result<i64, Failure> {
     let answer = client.put(format!("{PREFIX}{name}"), value, None).await?;
     Ok(answer.header().ok_or("no header")?.revision())
 }

@@ -9,7 +9,7 @@ use etcd_client::{
 use crate::told::{Failure, PREFIX, Seen, Told, holds, refused, text};
 
 /// The steps about leases.
-pub async fn tell(told: &mut Told, client: &Client) {
+pub(crate) async fn tell(told: &mut Told, client: &Client) {
     told.step("lease", granted(client.clone())).await;
     told.step("lease_kept", kept(client.clone())).await;
     told.step("lease_runs_out", runs_out(client.clone())).await;

@@ -8,7 +8,7 @@ use crate::keys::put;
 use crate::told::{Seen, Told, holds, refused};
 
 /// The steps about the cluster.
-pub async fn tell(told: &mut Told, client: &Client) {
+pub(crate) async fn tell(told: &mut Told, client: &Client) {
     told.step("status", status(client.clone())).await;
     told.step("upkeep", upkeep(client.clone())).await;
     told.step("alarms", alarms(client.clone())).await;

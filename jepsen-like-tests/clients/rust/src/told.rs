@@ -14,11 +14,11 @@ use etcd_client::Error;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the keys of this program begin with.
-pub const PREFIX: &str = "clients/rust/";
+pub(crate) const PREFIX: &str = "clients/rust/";
 
 /// Why a step failed, in words.
 #[derive(Debug)]
-pub struct Failure(String);
+pub(crate) struct Failure(String);
 
 impl<E: Display> From<E> for Failure {
     fn from(error: E) -> Self {
@@ -27,17 +27,17 @@ impl<E: Display> From<E> for Failure {
 }
 
 /// What a step saw: the text to compare.
-pub type Seen = Result<String, Failure>;
+pub(crate) type Seen = Result<String, Failure>;
 
 /// The steps so far.
 #[derive(Debug, Default)]
-pub struct Told {
+pub(crate) struct Told {
     failed: bool,
 }
 
 impl Told {
     /// Waits for a step and prints its line.
-    pub async fn step(&mut self, name: &str, step: impl Future<Output = Seen>) {
+    pub(crate) async fn step(&mut self, name: &str, step: impl Future<Output = Seen>) {
         let seen = match tokio::time::timeout(PATIENCE, step).await {
             Ok(seen) => seen,
             Err(_) => Err(Failure("no end".into())),
@@ -52,13 +52,13 @@ impl Told {
     }
 
     /// How the program ends.
-    pub fn end(&self) -> ExitCode {
+    pub(crate) fn end(&self) -> ExitCode {
         if self.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 }
 
 /// The error that a call must end with: its code and text, or the crate's own words.
-pub fn refused<T>(answer: Result<T, Error>) -> Seen {
+pub(crate) fn refused<T>(answer: Result<T, Error>) -> Seen {
     match answer {
         Ok(_) => Err("not refused".into()),
         Err(Error::GRpcStatus(status)) => Ok(format!("{:?}: {}", status.code(), status.message())),
@@ -67,11 +67,11 @@ pub fn refused<T>(answer: Result<T, Error>) -> Seen {
 }
 
 /// Fails the step unless it holds.
-pub fn holds(condition: bool, what: &str) -> Result<(), Failure> {
+pub(crate) fn holds(condition: bool, what: &str) -> Result<(), Failure> {
     if condition { Ok(()) } else { Err(format!("it does not hold: {what}").into()) }
 }
 
 /// Bytes as text.
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -7,7 +7,7 @@ use etcd_client::{Client, ConnectOptions, Error, GetOptions, Permission};
 use crate::told::{PREFIX, Seen, Told, holds, refused, text};
 
 /// The steps about users.
-pub async fn tell(told: &mut Told, client: &Client, endpoint: &str) {
+pub(crate) async fn tell(told: &mut Told, client: &Client, endpoint: &str) {
     told.step("users", users(client.clone())).await;
     told.step("auth_refusals", refusals(client.clone())).await;
     told.step("auth_enable", enable(client.clone())).await;

@@ -11,7 +11,7 @@ use crate::keys::put;
 use crate::told::{Failure, PREFIX, Seen, Told, holds, text};
 
 /// The steps about watches.
-pub async fn tell(told: &mut Told, client: &Client, endpoint: &str) {
+pub(crate) async fn tell(told: &mut Told, client: &Client, endpoint: &str) {
     told.step("watch", watch(client.clone())).await;
     told.step("watches_of_one_stream", of_one_stream(client.clone())).await;
     told.step("watch_of_the_past", past(client.clone())).await;
