@@ -164,6 +164,8 @@ fn certificate_words(error: &CertificateError) -> String {
         C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
             format!("{unknown} certificate specifies an incompatible key usage")
         }
+        // Of our own: the list of the revoked cannot be read.
+        C::Other(error) => error.to_string(),
         other => format!("tls: failed to verify certificate: {other}"),
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Invariants: each handshake uses the files as they are, so that a certificate is exchanged by
 //! writing it; a half-written exchange never breaks a member that runs, it goes on with what it
-//! had; one set of rules holds on every listener; nothing is resumed, so that each connection's
-//! certificate is checked.
+//! had, but for the list of the revoked, without which no certificate is believed; one set of rules
+//! holds on every listener; nothing is resumed, so that each connection's certificate is checked.
 //! Must not know: flags, HTTP, who a certificate's owner is to the store.
 
 mod certificate;
+mod client;
 mod files;
 mod handshake;
+mod revoked;
 mod self_signed;
 mod side;
 mod stamps;
@@ -18,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use certificate::PeerCertificate;
+pub(crate) use client::client_config;
 pub(crate) use files::read as read_file;
 pub(crate) use handshake::{Rejected, accept, hang_up};
 pub use side::Side;

@@ -14,6 +14,7 @@ use rustls::{
 };
 
 use super::certificate::not_after;
+use super::revoked::Revoked;
 use super::stamps::Stamps;
 use super::verify::{Believes, Dialled, Dialling, Rules};
 use super::{TlsError, files};
@@ -31,6 +32,7 @@ pub struct Side {
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static SupportedProtocolVersion>,
     watched: Vec<PathBuf>,
+    revoked: Arc<Revoked>,
     loaded: Mutex<Loaded>,
 }
 
@@ -59,12 +61,13 @@ impl Side {
         let versions = versions(settings);
         let watched = watched(&files);
         let stamps = Stamps::of(&watched);
-        let configs = configs(&files, made, &provider, &versions)?;
+        let revoked = Arc::new(Revoked::load(files.revoked.as_deref())?);
+        let configs = configs(&files, made, &provider, &versions, &revoked)?;
         if let Some(key) = &files.key {
             files::warn_of_open_key(key);
         }
         let loaded = Mutex::new(Loaded { stamps, configs });
-        Ok(Side { files, made, provider, versions, watched, loaded })
+        Ok(Side { files, made, provider, versions, watched, revoked, loaded })
     }
 
     /// The rules for a connection that somebody opens to us now.
@@ -101,7 +104,7 @@ impl Side {
         )
     }
 
-    /// Four questions to the file system, and what was read before while nothing changed.
+    /// A few questions to the file system, and what was read before while nothing changed.
     fn current(&self) -> Configs {
         let mut loaded = self.loaded.lock();
         let stamps = Stamps::of(&self.watched);
@@ -110,7 +113,7 @@ impl Side {
         }
         // Also after a failure: it is said once per change, not once per connection.
         loaded.stamps = stamps;
-        match configs(&self.files, self.made, &self.provider, &self.versions) {
+        match configs(&self.files, self.made, &self.provider, &self.versions, &self.revoked) {
             Ok(configs) => {
                 tracing::info!(tls_info = self.shown(), "certificates were read again");
                 loaded.configs = configs;
@@ -125,14 +128,7 @@ impl Side {
 }
 
 fn watched(files: &TlsFiles) -> Vec<PathBuf> {
-    let all = [
-        &files.cert,
-        &files.key,
-        &files.client_cert,
-        &files.client_key,
-        &files.trusted_ca,
-        &files.revoked,
-    ];
+    let all = [&files.cert, &files.key, &files.client_cert, &files.client_key, &files.trusted_ca];
     all.into_iter().flatten().cloned().collect()
 }
 
@@ -165,6 +161,7 @@ fn configs(
     made: bool,
     provider: &Arc<CryptoProvider>,
     versions: &[&'static SupportedProtocolVersion],
+    revoked: &Arc<Revoked>,
 ) -> Result<Configs, TlsError> {
     let key = |cert: &Option<PathBuf>, key: &Option<PathBuf>| match (cert, key) {
         (Some(cert), Some(key)) => files::certified_key(cert, key, provider).map(Some),
@@ -176,8 +173,8 @@ fn configs(
     warn_of_expiry(&own);
     let shown = key(&files.client_cert, &files.client_key)?.map_or(Arc::clone(&own), Arc::new);
     let (roots, trusted) = roots(files, made)?;
-    let revoked = files.revoked.as_deref().map(files::revoked).transpose()?.unwrap_or_default();
-    let rules = Arc::new(Rules { allowed: files.allowed.clone(), revoked, trusted });
+    let (allowed, revoked) = (files.allowed.clone(), Arc::clone(revoked));
+    let rules = Arc::new(Rules { allowed, revoked, trusted });
     let parts = Parts { provider, versions, roots, rules };
     Ok(Configs {
         accepting: Arc::new(parts.accepting(own, files.wants_client_certificate())?),

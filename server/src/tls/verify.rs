@@ -3,7 +3,6 @@
 //! Compat: etcd's checks, and alerts that Go's would send. A certificate that itself stands in the
 //! CA file is believed, as Go does, also when it is a CA's own.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -13,30 +12,21 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-use super::certificate::{PeerCertificate, is_valid_for, not_after, serial};
+use super::certificate::{PeerCertificate, is_valid_for, not_after};
+use super::revoked::Revoked;
 use crate::config::AllowedNames;
 
 /// What is asked of a certificate beside the CA's signature.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rules {
     pub(super) allowed: AllowedNames,
-    pub(super) revoked: HashSet<Vec<u8>>,
+    pub(super) revoked: Arc<Revoked>,
     /// The certificates of the CA file.
     pub(super) trusted: Vec<CertificateDer<'static>>,
 }
 
 impl Rules {
-    fn check(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-    ) -> Result<(), CertificateError> {
-        let is_revoked = |der: &CertificateDer<'_>| {
-            serial(der).is_none_or(|serial| self.revoked.contains(&serial))
-        };
-        if !self.revoked.is_empty() && (is_revoked(leaf) || chain.iter().any(is_revoked)) {
-            return Err(CertificateError::Revoked);
-        }
+    fn check_names(&self, leaf: &CertificateDer<'_>) -> Result<(), CertificateError> {
         let allowed = match &self.allowed {
             AllowedNames::Any => true,
             AllowedNames::CommonNames(names) => PeerCertificate::read(leaf)
@@ -77,7 +67,8 @@ impl ClientCertVerifier for Dialling {
             Err(error) if !self.rules.is_trusted_itself(leaf, now) => return Err(error),
             _ => {}
         }
-        self.rules.check(leaf, chain)?;
+        self.rules.revoked.check_dialling(leaf, chain)?;
+        self.rules.check_names(leaf)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -143,7 +134,8 @@ impl ServerCertVerifier for Dialled {
                 return Err(error);
             }
         }
-        self.rules.check(leaf, chain)?;
+        self.rules.revoked.check_dialled(leaf, chain)?;
+        self.rules.check_names(leaf)?;
         Ok(ServerCertVerified::assertion())
     }
 
