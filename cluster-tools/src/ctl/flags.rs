@@ -157,7 +157,7 @@ pub(crate) struct Flags {
         help_heading = GLOBAL
     )]
     dial_timeout: Duration,
-    /// Time between two pings on an idle connection.
+    /// Time between two pings while a call is open; 10s at least, as with etcdctl.
     #[arg(
         long,
         global = true,

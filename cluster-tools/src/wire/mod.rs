@@ -23,6 +23,10 @@ pub(crate) use stream::{Address, certificates, open};
 
 use crate::ToolError;
 
+/// Compat: grpc-go, and so etcdctl, never pings more often, whatever it is told; members show out
+/// who does.
+const PING_INTERVAL_MIN: Duration = Duration::from_secs(10);
+
 /// A gRPC channel that sends the asker's token along.
 pub(crate) type Wire = InterceptedService<Channel, Credentials>;
 
@@ -33,7 +37,8 @@ pub(crate) struct Dialing {
     pub(crate) dial_timeout: Duration,
     /// How long until the head of an answer must be there; nothing is a wait without end.
     pub(crate) request_timeout: Option<Duration>,
-    /// Time between two pings on an idle connection, and how long the answer may take.
+    /// Time between two pings while a call is open (10 s at least), and how long the answer may
+    /// take.
     pub(crate) keepalive: Option<(Duration, Duration)>,
     /// What TLS connections use.
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
@@ -78,6 +83,7 @@ impl Dialing {
             builder = builder.timeout(timeout);
         }
         if let Some((time, timeout)) = self.keepalive {
+            let time = time.max(PING_INTERVAL_MIN);
             builder = builder.http2_keep_alive_interval(time).keep_alive_timeout(timeout);
         }
         // Later connections of the channel are opened the same way.

@@ -31,8 +31,9 @@ impl ServiceError {
 
 /// How long connecting may take before the next endpoint is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often an idle connection is asked whether it is still there, and how long it may take to
-/// answer: a store that was cut off without a word is given up after their sum.
+/// How often a connection with open calls is asked whether it is still there, and how long it may
+/// take to answer: a store that was cut off without a word is given up after their sum. Without
+/// open calls it is not asked: etcd ends connections that ask without a reason.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much may be under way to us: per stream and per connection. One connection carries the
@@ -108,7 +109,6 @@ fn connect(text: &str) -> Result<GrpcService, StorageError> {
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .connect_lazy();
