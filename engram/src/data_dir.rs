@@ -5,13 +5,18 @@
 //! <data-dir>/member/state/     generations of the state
 //! <data-dir>/member/raft/      the Raft log, unless --wal-dir names another place
 //! <data-dir>/member/snapshots/ checkpoints while they are sent
+//! <data-dir>/member/discovered the founding members, if they were found by discovery
 //! ```
 
 use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+
+/// The file of the founding members.
+const DISCOVERED: &str = "discovered";
 
 /// A data directory that is ours until this is dropped.
 #[derive(Debug)]
@@ -36,6 +41,30 @@ impl DataDir {
     /// Whether a member has lived here before.
     pub(crate) fn is_initialized(&self) -> bool {
         self.state().exists()
+    }
+
+    /// The founding members that were found through another store, as `--initial-cluster` has
+    /// them; none when none were looked for.
+    pub(crate) fn discovered(&self) -> Result<Option<String>> {
+        let path = self.member.join(DISCOVERED);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Keeps them. *Durability*: on return they are there after a power cut, whole.
+    pub(crate) fn keep_discovered(&self, members: &str) -> Result<()> {
+        let (path, new) = (self.member.join(DISCOVERED), self.member.join("discovered.new"));
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(members.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &path)?;
+            File::open(&self.member)?.sync_all()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
     }
 
     pub(crate) fn state(&self) -> PathBuf {
