@@ -8,6 +8,7 @@ mod component_flags;
 mod controllers_command;
 mod data_dir;
 mod dev;
+mod discovery;
 mod file_limit;
 mod help;
 mod log_file;

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use crate::data_dir::DataDir;
 use crate::peers::Peers;
 use crate::signals::EndSignals;
-use crate::{file_limit, start_lines};
+use crate::{discovery, file_limit, start_lines};
 
 /// What runs beside a member, from when its clients are served until before it stops.
 #[async_trait::async_trait]
@@ -75,13 +75,20 @@ impl Life {
         ended
     }
 
-    async fn live(&mut self, config: ServerConfig) -> Result<()> {
+    async fn live(&mut self, mut config: ServerConfig) -> Result<()> {
         let began = Instant::now();
         let mut signals = EndSignals::new().context("cannot listen for signals")?;
         let data_dir = DataDir::open(&config.data_dir)?;
         let tls = load_tls(&config)?;
         let mut ports = Ports::reserve(&config, tls)?;
         start_lines::starting(&config, &data_dir);
+        tokio::select! {
+            found = discovery::find(&mut config, &data_dir) => found?,
+            signal = signals.next() => {
+                tracing::info!(signal, "received signal; shutting down");
+                return Ok(());
+            }
+        }
         let member = start(&config, &data_dir, &ports.tls).await?;
         let peer_ports = std::mem::take(&mut ports.peers);
         let peers = Peers::serve(&member, peer_ports, ports.tls.peers.as_ref())?;

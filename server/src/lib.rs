@@ -13,6 +13,7 @@ pub mod version;
 
 mod auth;
 mod coordination;
+mod discovery;
 mod doors;
 mod errors;
 mod header;
@@ -27,10 +28,12 @@ mod quota;
 mod random;
 mod rpc;
 mod snapshot;
+mod spans;
 mod tasks;
 mod tuning;
 
 pub use auth::{AuthTokenError, AuthTokenOptions};
+pub use discovery::{DiscoveryError, discover};
 pub use doors::{
     ClientService, Connection, ConnectionInfo, Listener, PeerCertificate, Reserved, client_service,
     incoming_peers, reserve, reserve_all, serve_client_http, serve_clients, serve_metrics,

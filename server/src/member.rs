@@ -35,6 +35,7 @@ use crate::publish::Publishing;
 use crate::quota::cost_bytes;
 use crate::random::Numbers;
 use crate::snapshot::Snapshots;
+use crate::spans::Spans;
 use crate::tuning::Tuning;
 
 /// The ids in every answer's header.
@@ -87,6 +88,8 @@ pub struct Member {
     large_ranges: Semaphore,
     pub(crate) snapshots: Snapshots,
     auth: Auth,
+    /// None unless an operator wants them.
+    spans: Option<Spans>,
     stop: channel::Sender<bool>,
     /// True while there has been no leader for several election timeouts.
     pub(crate) leaderless: channel::Sender<bool>,
@@ -113,6 +116,8 @@ impl Member {
         let (clock, tuning) = (Arc::clone(&parts.clock), &parts.tuning);
         let publishing = Arc::new(Publishing::new(clock, config.auth_token_ttl, tuning));
         let publisher = Arc::clone(&publishing) as Arc<dyn raft::Publisher>;
+        let spans = config.spans.as_ref().map(Spans::open).transpose();
+        let spans = spans.map_err(raft::StartError::Config)?;
         let raft_parts = raft::Parts {
             engines: parts.engines,
             log_files: parts.log_files,
@@ -136,6 +141,7 @@ impl Member {
             large_ranges: Semaphore::new(LARGE_RANGES_MAX),
             snapshots: Snapshots::new(parts.snapshot_dir),
             auth,
+            spans,
             numbers: Numbers::new(parts.seed),
             clock: parts.clock,
             stop: channel::Sender::new(false),
@@ -193,6 +199,9 @@ impl Member {
             return;
         }
         self.consensus.shutdown().await;
+        if let Some(spans) = &self.spans {
+            spans.close().await;
+        }
     }
 
     /// Ends without a word to anybody, as a process that is killed. *Durability*: what is on the
@@ -252,6 +261,11 @@ impl Member {
     /// Changes whenever users, roles or the switch may have changed.
     pub(crate) fn auth_changes(&self) -> channel::Receiver<u64> {
         self.publishing.auth_changes()
+    }
+
+    /// Where calls are told to a collector; none unless an operator wants it.
+    pub(crate) fn spans(&self) -> Option<&Spans> {
+        self.spans.as_ref()
     }
 
     pub(crate) fn auth(&self) -> &Auth {

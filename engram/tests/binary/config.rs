@@ -190,7 +190,11 @@ async fn what_can_be_read_and_not_be_done_ends_with_code_1() {
     let rows: [(&[&str], &str); 3] = [
         (&["server", "--cert-file=x"], "KeyFile and CertFile must both be present[key: , cert: x]"),
         (&["server", "extra"], "\"extra\" is not a valid flag"),
-        (&["server", "--enable-distributed-tracing"], "there is no OpenTelemetry exporter"),
+        (
+            &["server", "--enable-distributed-tracing", "--distributed-tracing-sampling-rate=-1"],
+            "distributed tracing configurition is not valid: (tracing sampling rate must be \
+             positive)",
+        ),
     ];
     for (words, reason) in rows {
         let (code, out, error) = run(words).await;

@@ -16,7 +16,7 @@ use crate::certificates::{Ca, Files, Says};
 use crate::support::{PATIENCE, Process, command, engram, free_ports};
 
 /// One line of etcdctl: its exit code and all it printed.
-async fn etcdctl(peers: &Path, line: &str) -> (i32, String) {
+pub(crate) async fn etcdctl(peers: &Path, line: &str) -> (i32, String) {
     let mut etcdctl = Command::new(peers.join("etcdctl"));
     etcdctl.args(line.split_whitespace()).env_clear().kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, etcdctl.output()).await;
@@ -38,7 +38,7 @@ async fn etcdctl_told(peers: &Path, line: String) -> (i32, String) {
     answer
 }
 
-fn flags(folder: &Path, scheme: &str, port: u16, more: &str) -> Vec<String> {
+pub(crate) fn flags(folder: &Path, scheme: &str, port: u16, more: &str) -> Vec<String> {
     let client = format!("{scheme}://127.0.0.1:{port}");
     let peer = format!("http://127.0.0.1:{}", port + 1);
     let line = format!(
@@ -50,21 +50,21 @@ fn flags(folder: &Path, scheme: &str, port: u16, more: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
-async fn started(program: &Path, words: Vec<String>, port: u16) -> Process {
+pub(crate) async fn started(program: &Path, words: Vec<String>, port: u16) -> Process {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let child = command(program, &words).spawn().expect("it starts");
     Process::said(child, port, "ready to serve client requests").await
 }
 
-async fn engram_server(words: Vec<String>, port: u16) -> Process {
+pub(crate) async fn engram_server(words: Vec<String>, port: u16) -> Process {
     started(engram(), std::iter::once("server".to_owned()).chain(words).collect(), port).await
 }
 
-fn server_flags(server: &Files) -> String {
+pub(crate) fn server_flags(server: &Files) -> String {
     format!("--cert-file {} --key-file {}", server.cert.display(), server.key.display())
 }
 
-fn client_flags(ca: &Path, client: Option<&Files>) -> String {
+pub(crate) fn client_flags(ca: &Path, client: Option<&Files>) -> String {
     let mut line = format!("--cacert {}", ca.display());
     if let Some(client) = client {
         line = format!("{line} --cert {} --key {}", client.cert.display(), client.key.display());
@@ -136,8 +136,13 @@ async fn who_is_let_in_and_what_the_others_hear_is_as_with_etcd() {
     futures::future::join_all(asks).await;
 }
 
-/// Dials with TLS, believing this CA.
-async fn dial(port: u16, ca: &Ca, client: Option<&Files>) -> std::io::Result<TlsStream<TcpStream>> {
+/// Dials with TLS, believing this CA, to speak this protocol.
+pub(crate) async fn dial(
+    port: u16,
+    ca: &Ca,
+    client: Option<&Files>,
+    protocol: &[u8],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     let pem = CertificateDer::from_pem_file(ca.file()).expect("a certificate");
     roots.add(pem).expect("a CA");
@@ -154,7 +159,7 @@ async fn dial(port: u16, ca: &Ca, client: Option<&Files>) -> std::io::Result<Tls
             builder.with_client_auth_cert(vec![cert], key).expect("they fit")
         }
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let name = ServerName::try_from("127.0.0.1").expect("a name");
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
@@ -162,7 +167,7 @@ async fn dial(port: u16, ca: &Ca, client: Option<&Files>) -> std::io::Result<Tls
 
 /// One request over TLS; the whole answer, and the certificate that was shown.
 async fn https(port: u16, ca: &Ca, client: Option<&Files>, path: &str) -> (String, Vec<u8>) {
-    let mut stream = dial(port, ca, client).await.expect("a handshake");
+    let mut stream = dial(port, ca, client, b"http/1.1").await.expect("a handshake");
     let shown = stream.get_ref().1.peer_certificates().expect("shown")[0].to_vec();
     let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("sent");
@@ -183,7 +188,8 @@ async fn who_writes_before_reading_why_it_is_refused_still_reads_it() {
     let _server =
         engram_server(flags(&folder.path().join("data"), "https", port, &more), port).await;
     for _ in 0..20 {
-        let mut stream = dial(port, &ca, None).await.expect("the client's half of a handshake");
+        let mut stream =
+            dial(port, &ca, None, b"http/1.1").await.expect("the client's half of a handshake");
         let told = stream.get_ref().0.peek(&mut [0]).await.expect("the alert is on its way");
         assert_eq!(told, 1, "an end without a reason");
         for _ in 0..3 {
@@ -363,7 +369,7 @@ async fn a_stranger_among_peers_is_rejected_with_etcds_line() {
 /// A handshake with these files, and what comes after it.
 async fn handshake(port: u16, ca: &Ca, files: &Files) -> std::io::Result<usize> {
     // Who is not let in hears of it after its own part of the handshake.
-    dial(port, ca, Some(files)).await?.read(&mut [0]).await
+    dial(port, ca, Some(files), b"http/1.1").await?.read(&mut [0]).await
 }
 
 async fn in_the_log(log: &PathBuf, wanted: &str) -> String {
@@ -446,5 +452,101 @@ async fn tls_that_cannot_work_stops_the_start_with_a_reason() {
         let (code, _, error) = crate::support::run(&words).await;
         assert_eq!(code, 1, "{more}: {error}");
         assert!(error.contains(&wanted), "{more}: {error}");
+    }
+}
+
+/// What both programs say to flags that they refuse, without what is about the program.
+#[tokio::test]
+async fn versions_and_suites_are_refused_in_etcds_words() {
+    let Some(peers) = programs::peers_with(&["etcd"]) else { return };
+    let etcd = peers.join("etcd");
+    let rows = [
+        ("--tls-min-version=TLS1.1", "unexpected TLS version \"TLS1.1\""),
+        ("--tls-max-version=SSL3", "unexpected TLS version \"SSL3\""),
+        ("--tls-min-version=1.2", "unexpected TLS version \"1.2\""),
+        (
+            "--tls-min-version=TLS1.3 --tls-max-version=TLS1.2",
+            "min version (TLS1.3) is greater than max version (TLS1.2)",
+        ),
+        (
+            "--tls-min-version=TLS1.3 --cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            "cipher suites cannot be configured when only TLS1.3 is enabled",
+        ),
+        ("--cipher-suites=TLS_NONE", "unexpected TLS cipher suite \"TLS_NONE\""),
+        ("--cipher-suites=tls_aes_128_gcm_sha256", "unexpected TLS cipher suite"),
+    ];
+    for (line, wanted) in rows {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (program, first) in [(engram(), Some("server")), (etcd.as_path(), None)] {
+            let data_dir = format!("--data-dir={}", folder.path().join("data").display());
+            let words: Vec<&str> =
+                first.into_iter().chain(line.split_whitespace()).chain([&*data_dir]).collect();
+            let output = command(program, &words).output().await.expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr).replace("\\\"", "\"");
+            assert_eq!(output.status.code(), Some(1), "{line}: {said}");
+            assert!(said.contains(wanted), "{program:?} {line}: {said}");
+        }
+    }
+}
+
+/// Dials with one version of TLS, and with one suite; whether it was let in.
+async fn dial_with(
+    port: u16,
+    ca: &Ca,
+    version: &'static rustls::SupportedProtocolVersion,
+    suite: rustls::SupportedCipherSuite,
+) -> Result<(), String> {
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites = vec![suite];
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca.file()).expect("a certificate")).expect("a CA");
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[version])
+        .expect("a version")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("open");
+    let name = ServerName::try_from("127.0.0.1").expect("a name");
+    let dialled = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    dialled.map(drop).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn only_the_versions_and_suites_that_were_asked_for_are_spoken() {
+    use rustls::crypto::ring::cipher_suite as suites;
+    use rustls::version::{TLS12, TLS13};
+    let Some(peers) = programs::peers_with(&["etcd"]) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = Ca::new(folder.path(), "ca");
+    let server = ca.sign("server", &Says::local("server", 1));
+    let (aes128, aes256, of_13) = (
+        suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        suites::TLS13_AES_128_GCM_SHA256,
+    );
+    let chosen = "--cipher-suites TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+    let rows = [
+        ("", [true, true, true]),
+        ("--tls-min-version TLS1.3", [false, false, true]),
+        ("--tls-max-version TLS1.2", [true, true, false]),
+        (chosen, [true, false, true]),
+    ];
+    for (index, (more, expected)) in rows.into_iter().enumerate() {
+        let more = format!("{} {more}", server_flags(&server));
+        let (own, theirs) = (free_ports(), free_ports());
+        let folder_of = |name: &str| folder.path().join(format!("{name}{index}"));
+        let own_flags = flags(&folder_of("own"), "https", own, &more);
+        let their_flags = flags(&folder_of("theirs"), "https", theirs, &more);
+        let etcd = peers.join("etcd");
+        let _both =
+            tokio::join!(engram_server(own_flags, own), started(&etcd, their_flags, theirs));
+        for port in [own, theirs] {
+            let dials = [(&TLS12, aes128), (&TLS12, aes256), (&TLS13, of_13)];
+            let mut spoken = Vec::new();
+            for (version, suite) in dials {
+                spoken.push(dial_with(port, &ca, version, suite).await.is_ok());
+            }
+            assert_eq!(spoken, expected, "{more} on {port}");
+        }
     }
 }

@@ -57,12 +57,16 @@ impl InitialCluster {
             ))
         })?;
         check_own_urls(own, advertised)?;
-        let mut seen = BTreeSet::new();
-        let twice = self.members.iter().flat_map(|m| &m.peer_urls).any(|u| !seen.insert(&u.text));
-        if twice {
+        if self.has_url_twice() {
             return Err(ConfigError::unusable(format!("initial cluster {self} has duplicate url")));
         }
         Ok(())
+    }
+
+    /// Whether one URL is given for two members, or twice.
+    pub(crate) fn has_url_twice(&self) -> bool {
+        let mut seen = BTreeSet::new();
+        self.members.iter().flat_map(|m| &m.peer_urls).any(|url| !seen.insert(&url.text))
     }
 }
 

@@ -80,10 +80,11 @@ const fn long_gone(name: &'static str) -> Flag {
 
 use Kind::{Bool, Duration, Gates, Signed, Text, Unsigned, Urls};
 
-const NO_DISCOVERY: &str = "discovery is not supported; give --initial-cluster";
+const NO_DISCOVERY: &str =
+    "discovery by DNS is not supported; give --initial-cluster or --discovery-endpoints";
+const V2_DISCOVERY: &str = "v2 discovery is gone from etcd too";
 const NO_BBOLT: &str = "there is no bbolt file";
 const PEERS_WATCHED: &str = "peer connections are watched by HTTP/2 pings and TCP_USER_TIMEOUT";
-const NO_TRACING: &str = "there is no OpenTelemetry exporter";
 const LOG_ROTATION: &str = "{\"maxsize\": 100, \"maxage\": 0, \"maxbackups\": 0, \
     \"localtime\": false, \"compress\": false}";
 const DIGESTS: &str = "members compare their state digest all the time";
@@ -121,10 +122,11 @@ pub const FLAGS: &[Flag] = &[
     works("max-request-bytes", Unsigned, "1572864", "Largest client request in bytes."),
     works("max-concurrent-streams", Unsigned, "4294967295",
         "Most concurrent streams of one connection."),
-    ignored("grpc-keepalive-min-time", Duration, "5s",
-        "clients that ping often are served, not disconnected"),
+    works("grpc-keepalive-min-time", Duration, "5s",
+        "Clients that ping more often are told `too_many_pings` and disconnected, by grpc-go's rules; \
+         as with etcd not on TLS ports that serve HTTP too."),
     works("grpc-keepalive-interval", Duration, "2h",
-        "How often an idle connection is pinged; 0 disables."),
+        "How often an idle connection is pinged, at least 1s; 0 disables."),
     works("grpc-keepalive-timeout", Duration, "20s",
         "How long an answer to that ping may take; 0 disables."),
     works("socket-reuse-port", Bool, "false",
@@ -145,22 +147,25 @@ pub const FLAGS: &[Flag] = &[
         "Goes into the cluster id, so that two clusters never mix."),
     works("advertise-client-urls", Urls, "http://localhost:2379",
         "This member's client URLs as clients dial them."),
-    refused("discovery", Text, "", "v2 discovery is gone from etcd too"),
-    refused("discovery-token", Text, "", NO_DISCOVERY),
-    refused("discovery-endpoints", Text, "", NO_DISCOVERY),
-    refused("discovery-dial-timeout", Duration, "2s", NO_DISCOVERY),
-    refused("discovery-request-timeout", Duration, "5s", NO_DISCOVERY),
-    refused("discovery-keepalive-time", Duration, "2s", NO_DISCOVERY),
-    refused("discovery-keepalive-timeout", Duration, "6s", NO_DISCOVERY),
-    refused("discovery-insecure-transport", Bool, "true", NO_DISCOVERY),
-    refused("discovery-insecure-skip-tls-verify", Bool, "false", NO_DISCOVERY),
-    refused("discovery-cert", Text, "", NO_DISCOVERY),
-    refused("discovery-key", Text, "", NO_DISCOVERY),
-    refused("discovery-cacert", Text, "", NO_DISCOVERY),
-    refused("discovery-user", Text, "", NO_DISCOVERY),
-    refused("discovery-password", Text, "", NO_DISCOVERY),
-    refused("discovery-fallback", Text, "exit", NO_DISCOVERY),
-    refused("discovery-proxy", Text, "", NO_DISCOVERY),
+    refused("discovery", Text, "", V2_DISCOVERY),
+    works("discovery-token", Text, "",
+        "Names the cluster whose founding members find each other through --discovery-endpoints; also its --initial-cluster-token."),
+    works("discovery-endpoints", Text, "",
+        "The etcd or Engram through which they do, comma separated: etcd's v3 discovery, also among members of both."),
+    works("discovery-dial-timeout", Duration, "2s", "How long connecting to it may take."),
+    works("discovery-request-timeout", Duration, "5s", "How long a request to it may take."),
+    works("discovery-keepalive-time", Duration, "2s", "How often it is pinged, at least 10s as with etcd."),
+    works("discovery-keepalive-timeout", Duration, "6s", "How long the answer to such a ping may take."),
+    works("discovery-insecure-transport", Bool, "true",
+        "Speak in the clear to endpoints without a scheme, unless files for TLS are given."),
+    works("discovery-insecure-skip-tls-verify", Bool, "false", "Believe whoever answers."),
+    works("discovery-cert", Text, "", "Certificate shown to it, PEM."),
+    works("discovery-key", Text, "", "Its key, PEM."),
+    works("discovery-cacert", Text, "", "CAs of it, PEM; the system's when not given."),
+    works("discovery-user", Text, "", "Whom to ask it as."),
+    works("discovery-password", Text, "", "That user's password."),
+    refused("discovery-fallback", Text, "exit", V2_DISCOVERY),
+    refused("discovery-proxy", Text, "", V2_DISCOVERY),
     refused("discovery-srv", Text, "", NO_DISCOVERY),
     refused("discovery-srv-name", Text, "", NO_DISCOVERY),
     works("strict-reconfig-check", Bool, "true",
@@ -236,12 +241,14 @@ pub const FLAGS: &[Flag] = &[
         "`maxsize` in MiB, `maxage` in days, `maxbackups`; `localtime` and `compress` are refused."),
     works("warning-unary-request-duration", Duration, "300ms",
         "A unary call that takes longer is logged as `request stats`."),
-    refused("enable-distributed-tracing", Bool, "false",
-        "there is no OpenTelemetry exporter; the latency histograms are at /metrics"),
-    ignored("distributed-tracing-address", Text, "localhost:4317", NO_TRACING),
-    ignored("distributed-tracing-service-name", Text, "etcd", NO_TRACING),
-    ignored("distributed-tracing-instance-id", Text, "", NO_TRACING),
-    ignored("distributed-tracing-sampling-rate", Unsigned, "0", NO_TRACING),
+    works("enable-distributed-tracing", Bool, "false",
+        "Tell an OpenTelemetry collector of client calls, as etcd does: one span for each, by the names of otelgrpc."),
+    works("distributed-tracing-address", Text, "localhost:4317",
+        "The collector, for OTLP over gRPC in the clear; one that is away slows nothing."),
+    works("distributed-tracing-service-name", Text, "etcd", "`service.name` of the spans."),
+    works("distributed-tracing-instance-id", Text, "", "`service.instance.id` of the spans."),
+    works("distributed-tracing-sampling-rate", Signed, "0",
+        "Of how many calls in a million; a caller that sends `traceparent` decides for its own."),
     ignored("corrupt-check-time", Duration, "0s", DIGESTS),
     ignored("compact-hash-check-time", Duration, "1m", DIGESTS),
     ignored("compaction-batch-limit", Unsigned, "1000", OWN_STEPS),

@@ -6,6 +6,7 @@
 //! the binary. Must not know: sockets, files, the rooms below.
 
 mod cluster;
+mod discovery;
 mod file;
 mod flags;
 mod gates;
@@ -13,12 +14,14 @@ mod listeners;
 mod logs;
 mod parse;
 mod resolve;
+mod spans;
 mod text;
 mod tls;
 mod urls;
 mod values;
 
 pub use cluster::{ClusterMember, InitialCluster};
+pub use discovery::{DiscoverySettings, Secret};
 pub use file::FILE_BYTES_MAX;
 pub use flags::{FLAGS, Flag, Kind, Treatment, flags_page};
 pub use parse::{Given, Source, parse};
@@ -26,6 +29,7 @@ pub use resolve::{
     AutoCompaction, ClusterState, LogFormat, LogRotation, MetricsDetail, Resolved, ServerConfig,
     SocketOptions, resolve,
 };
+pub use spans::{SAMPLES_OF, SpanSettings};
 pub use text::{go_duration, nearest};
 pub use tls::{AllowedNames, CIPHER_SUITES, TlsFiles, TlsSettings, TlsVersion};
 pub use urls::{Endpoint, Scheme};

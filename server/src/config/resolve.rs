@@ -8,7 +8,10 @@ use super::listeners::Urls;
 use super::text::{duration_problem, go_bool, go_duration};
 use super::tls::TlsSettings;
 use super::values::Values;
-use super::{ConfigError, Endpoint, Flag, Given, InitialCluster, Treatment, gates, logs};
+use super::{
+    ConfigError, DiscoverySettings, Endpoint, Flag, Given, InitialCluster, SpanSettings, Treatment,
+    discovery, gates, logs, spans,
+};
 use crate::auth::AuthTokenOptions;
 use crate::limits::{
     ELECTION_TIMEOUT_MS_MAX, QUOTA_BYTES_ADVISED_MAX, QUOTA_BYTES_DEFAULT,
@@ -96,7 +99,9 @@ pub struct ServerConfig {
     pub tls: TlsSettings,
     /// Options of the listening sockets.
     pub sockets: SocketOptions,
-    /// The founding members.
+    /// Where the founding members find each other; `None` when they are all named.
+    pub discovery: Option<DiscoverySettings>,
+    /// The founding members; with `discovery`, this one alone until they are found.
     pub initial_cluster: InitialCluster,
     /// Found or join.
     pub initial_cluster_state: ClusterState,
@@ -122,6 +127,8 @@ pub struct ServerConfig {
     pub max_txn_ops: usize,
     /// Most streams of one connection.
     pub max_concurrent_streams: u32,
+    /// How long a client must wait between pings while a call is open; never zero.
+    pub keepalive_min_time: Duration,
     /// Pings of idle client connections; `None` when switched off.
     pub keepalive_interval: Option<Duration>,
     /// Patience with those pings; `None` when switched off.
@@ -144,6 +151,8 @@ pub struct ServerConfig {
     pub metrics: MetricsDetail,
     /// Whether the JSON gateway is served.
     pub enable_grpc_gateway: bool,
+    /// Where calls are told to a collector; `None` when that is switched off.
+    pub spans: Option<SpanSettings>,
     /// Whether `/debug/pprof/` is served.
     pub enable_pprof: bool,
     /// Origins that browsers may ask from; empty or `*` for all.
@@ -196,7 +205,9 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
     gates::resolve(values.text("feature-gates"), &mut warnings)?;
     check_the_rest(&values, &mut warnings)?;
     let name = values.text("name").to_owned();
-    let initial_cluster = initial_cluster(&values, &name, &urls.advertise_peer)?;
+    let discovery = discovery::read(&values)?;
+    let initial_cluster =
+        initial_cluster(&values, &name, &urls.advertise_peer, discovery.is_some())?;
     let config = ServerConfig {
         data_dir: data_dir(&values, &name),
         wal_dir: Some(values.text("wal-dir")).filter(|dir| !dir.is_empty()).map(PathBuf::from),
@@ -208,9 +219,10 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
         listen_metrics_urls: urls.listen_metrics,
         tls,
         sockets: SocketOptions { reuse_port: values.switch("socket-reuse-port") },
+        discovery,
         initial_cluster,
         initial_cluster_state: cluster_state(values.text("initial-cluster-state"))?,
-        initial_cluster_token: values.text("initial-cluster-token").to_owned(),
+        initial_cluster_token: cluster_token(&values),
         strict_reconfig_check: values.switch("strict-reconfig-check"),
         max_learners: usize::try_from(values.number("max-learners")).unwrap_or(usize::MAX),
         force_new_cluster: values.switch("force-new-cluster"),
@@ -222,7 +234,10 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
         max_txn_ops: usize::try_from(values.number("max-txn-ops")).unwrap_or(usize::MAX),
         max_concurrent_streams: u32::try_from(values.number("max-concurrent-streams"))
             .map_err(|_| out_of_range("max-concurrent-streams"))?,
-        keepalive_interval: Some(values.duration("grpc-keepalive-interval")).filter(not_zero),
+        keepalive_min_time: Some(values.duration("grpc-keepalive-min-time"))
+            .filter(not_zero)
+            .unwrap_or(PING_MIN_TIME_UNSET),
+        keepalive_interval: keepalive_interval(&values),
         keepalive_timeout: Some(values.duration("grpc-keepalive-timeout")).filter(not_zero),
         watch_progress_interval: values.duration("watch-progress-notify-interval"),
         auto_compaction: auto_compaction(
@@ -236,6 +251,7 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
         slow_call: Some(values.duration("warning-unary-request-duration")).filter(not_zero),
         metrics: metrics_detail(values.text("metrics"))?,
         enable_grpc_gateway: values.switch("enable-grpc-gateway"),
+        spans: spans::read(&values)?,
         enable_pprof: values.switch("enable-pprof"),
         cors: origins(&values)?,
         host_whitelist: values.list("host-whitelist"),
@@ -327,6 +343,17 @@ fn origins(values: &Values<'_>) -> Result<Vec<String>, ConfigError> {
     Ok(values.list("cors"))
 }
 
+/// *Source*: grpc-go, when etcd sets nothing because of a zero.
+const PING_MIN_TIME_UNSET: Duration = Duration::from_secs(5 * 60);
+/// *Source*: grpc-go: servers do not ping more often.
+const PING_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// Compat: a zero in one of the two switches both off.
+fn keepalive_interval(values: &Values<'_>) -> Option<Duration> {
+    let interval = Some(values.duration("grpc-keepalive-interval")).filter(not_zero)?;
+    not_zero(&values.duration("grpc-keepalive-timeout")).then(|| interval.max(PING_INTERVAL_MIN))
+}
+
 fn not_zero(duration: &Duration) -> bool {
     !duration.is_zero()
 }
@@ -374,9 +401,10 @@ fn initial_cluster(
     values: &Values<'_>,
     name: &str,
     advertise_peer: &[Endpoint],
+    others_are_discovered: bool,
 ) -> Result<InitialCluster, ConfigError> {
     let given = values.text("initial-cluster");
-    let cluster = if given.is_empty() {
+    let cluster = if given.is_empty() || others_are_discovered {
         let own: Vec<_> = advertise_peer.iter().map(|url| format!("{name}={url}")).collect();
         InitialCluster::read(&own.join(","))?
     } else {
@@ -384,6 +412,12 @@ fn initial_cluster(
     };
     cluster.check(name, advertise_peer)?;
     Ok(cluster)
+}
+
+/// Compat: the token of a discovery is that of the cluster.
+fn cluster_token(values: &Values<'_>) -> String {
+    let discovery = Some(values.text("discovery-token")).filter(|token| !token.is_empty());
+    discovery.unwrap_or(values.text("initial-cluster-token")).to_owned()
 }
 
 fn data_dir(values: &Values<'_>, name: &str) -> PathBuf {

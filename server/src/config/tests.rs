@@ -116,7 +116,8 @@ const WRONG_COMBINATIONS: Refusals = &[
     ),
     (
         "--discovery-srv=example.com",
-        "--discovery-srv is refused: discovery is not supported; give --initial-cluster",
+        "--discovery-srv is refused: discovery by DNS is not supported; give --initial-cluster or \
+         --discovery-endpoints",
     ),
     (
         "--initial-cluster=a=http://localhost:2380",

@@ -28,6 +28,8 @@ pub(crate) struct Traffic {
 pub struct ConnectionInfo {
     /// Where it comes from; none for a unix socket.
     pub remote: Option<SocketAddr>,
+    /// Where it came in; none for a unix socket.
+    pub local: Option<SocketAddr>,
     /// Whether it is encrypted.
     pub secure: bool,
     /// The verified certificate that was shown.
@@ -69,7 +71,8 @@ impl Connection {
         deadline: Instant,
         slot: OwnedSemaphorePermit,
     ) -> Self {
-        let info = ConnectionInfo { remote: stream.remote(), ..ConnectionInfo::default() };
+        let (remote, local) = (stream.remote(), stream.local());
+        let info = ConnectionInfo { remote, local, ..ConnectionInfo::default() };
         Self::new(Wire::Clear(stream), info, traffic, deadline, slot)
     }
 
@@ -81,8 +84,9 @@ impl Connection {
         deadline: Instant,
         slot: OwnedSemaphorePermit,
     ) -> Self {
-        let remote = stream.get_ref().0.remote();
-        let info = ConnectionInfo { remote, secure: true, certificate };
+        let inner = &stream.get_ref().0;
+        let (remote, local) = (inner.remote(), inner.local());
+        let info = ConnectionInfo { remote, local, secure: true, certificate };
         Self::new(Wire::Secure(Box::new(stream)), info, traffic, deadline, slot)
     }
 

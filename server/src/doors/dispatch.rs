@@ -95,20 +95,18 @@ impl Grpc {
     fn grpc(&self, mut request: Request<Body>) -> Answering {
         let Some(counts) = self.calls.find(request.uri().path()) else {
             let refusal = unknown_method(request.uri().path());
-            return Answering::refused(refusal);
+            return Answering::refused(refusal, None);
         };
-        let call = counts.start(self.member.config().slow_call);
+        let span = self.member.spans().and_then(|spans| spans.start(&request));
+        let call = counts.start(self.member.config().slow_call, span);
         // Compat: etcd looks at this first, also for health.
         if self.member.is_learner() && !counts.method.is_served_by_learners() {
-            let refusal = status(EtcdError::NotSupportedForLearner);
-            call.end(refusal.code() as usize);
-            return Answering::refused(refusal);
+            return Answering::refused(status(EtcdError::NotSupportedForLearner), Some(call));
         }
         self.count_client(request.headers(), counts.method.call_type);
         let checked = self.check_metadata(request.headers());
         if let Err(refusal) = checked.and_then(|()| agree_on_encoding(request.headers_mut())) {
-            call.end(refusal.code() as usize);
-            return Answering::refused(refusal);
+            return Answering::refused(refusal, Some(call));
         }
         // A stream may outlive the switch of authentication; a single call does not, and costs
         // nothing while it is off.
@@ -183,8 +181,14 @@ pub(crate) enum Answering {
 }
 
 impl Answering {
-    fn refused(refusal: Status) -> Self {
-        Answering::Refused(Some(refusal.into_http()))
+    fn refused(refusal: Status, call: Option<CallInProgress>) -> Self {
+        let code = refusal.code() as usize;
+        let response: Response<Body> = refusal.into_http();
+        if let Some(mut call) = call {
+            call.told(response.headers());
+            call.end(code);
+        }
+        Answering::Refused(Some(response))
     }
 }
 
@@ -256,7 +260,7 @@ fn code_of(headers: &HeaderMap) -> Option<usize> {
 }
 
 /// Attaches the count to the answer: an error is told in the headers, all else in the trailers.
-fn metered(mut response: Response<Body>, call: CallInProgress) -> Response<MeteredBody> {
+fn metered(mut response: Response<Body>, mut call: CallInProgress) -> Response<MeteredBody> {
     let Some(mut code) = code_of(response.headers()) else {
         return response.map(|body| MeteredBody { body, call: Some(call) });
     };
@@ -265,6 +269,7 @@ fn metered(mut response: Response<Body>, call: CallInProgress) -> Response<Meter
         response.headers_mut().insert(GRPC_STATUS, HeaderValue::from(code));
         response.headers_mut().insert(GRPC_MESSAGE, message);
     }
+    call.told(response.headers());
     call.end(code);
     response.map(|body| MeteredBody { body, call: None })
 }
@@ -311,8 +316,9 @@ impl http_body::Body for MeteredBody {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &frame
             && let Some(trailers) = frame.trailers_ref()
-            && let Some(call) = self.call.take()
+            && let Some(mut call) = self.call.take()
         {
+            call.told(trailers);
             call.end(code_of(trailers).unwrap_or(tonic::Code::Unknown as usize));
         }
         Poll::Ready(frame)

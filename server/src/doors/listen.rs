@@ -89,7 +89,7 @@ fn bind(url: &Endpoint, at: Place, options: SocketOptions) -> io::Result<Reserve
             // A member that was just stopped must be able to come back to its port.
             socket.set_reuse_address(true)?;
             socket.set_reuse_port(options.reuse_port)?;
-            socket.bind(&(*address).into())?;
+            socket.bind(&(*address).into()).map_err(|error| gos_words(*address, error))?;
             socket
         }
         Place::Unix(path) => {
@@ -102,6 +102,15 @@ fn bind(url: &Endpoint, at: Place, options: SocketOptions) -> io::Result<Reserve
     socket.set_nonblocking(true)?;
     let secure = url.is_secure();
     Ok(Reserved { socket, at, url: url.text.clone(), plain: !secure, secure })
+}
+
+/// What Go would say, since that is what operators search for.
+fn gos_words(address: SocketAddr, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return error;
+    }
+    let text = format!("listen tcp {address}: bind: address already in use");
+    io::Error::new(io::ErrorKind::AddrInUse, text)
 }
 
 /// Removes the file of a process that is gone. *Errors*: somebody listens there, or it is no
@@ -226,6 +235,14 @@ impl Stream {
     pub(crate) fn remote(&self) -> Option<SocketAddr> {
         match self {
             Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+
+    /// Where it came in; none for a unix socket.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
             Stream::Unix(_) => None,
         }
     }

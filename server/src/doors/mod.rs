@@ -6,10 +6,12 @@
 mod accept;
 mod connection;
 mod dispatch;
+mod frames;
 mod http1;
 mod in_process;
 mod listen;
 mod pages;
+mod pings;
 mod serve;
 mod services;
 mod stream_end;

@@ -4,13 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_stream::StreamExt as _;
 use tonic::transport::Server;
+use tonic::transport::server::Connected as _;
 
 use super::accept;
 use super::dispatch::{Dispatch, Serves};
 use super::http1;
 use super::listen::Listener;
 use super::pages::Pages;
+use super::pings::Guarded;
 use crate::config::ServerConfig;
 use crate::http;
 use crate::limits::{
@@ -65,6 +68,13 @@ async fn accept_clients(member: Arc<Member>, listeners: Vec<Listener>) -> io::Re
     let serves = if grpc_alone { Serves::Grpc } else { Serves::Both };
     let dispatch = Dispatch::new(&member, serves);
     let accepted = http1::taken_out(accepted, dispatch.clone(), member.stopped());
+    let min_time = member.config().keepalive_min_time;
+    // Compat: where gRPC and HTTP share a TLS port, etcd counts no pings: Go's HTTP server has it.
+    let accepted = accepted.map(move |connection| {
+        let connection = connection?;
+        let is_counted = grpc_alone || !connection.connect_info().secure;
+        Ok::<_, io::Error>(Guarded::new(connection, is_counted.then_some(min_time)))
+    });
     let stopped = stopped(&member);
     server(member.config())
         .serve_with_incoming_shutdown(dispatch, accepted, stopped)

@@ -13,6 +13,7 @@ use super::histogram::{
 };
 use super::page::Page;
 use crate::rpc::methods::{CallType, METHODS, Method, Service};
+use crate::spans::CallSpan;
 
 /// gRPC's codes by number, as grpc-go names them.
 const CODES: [&str; 17] = [
@@ -128,11 +129,16 @@ impl CallCounts {
         })
     }
 
-    /// Begins to count one call. A unary one that takes longer than `slow` is logged.
-    pub(crate) fn start(self: &Arc<Self>, slow: Option<Duration>) -> CallInProgress {
+    /// Begins to count one call. A unary one that takes longer than `slow` is logged; `span` ends
+    /// with it.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        slow: Option<Duration>,
+        span: Option<Box<CallSpan>>,
+    ) -> CallInProgress {
         self.started.fetch_add(1, Ordering::Relaxed);
         let slow = slow.filter(|_| self.method.call_type == CallType::Unary);
-        CallInProgress { counts: Arc::clone(self), since: Instant::now(), slow, done: false }
+        CallInProgress { counts: Arc::clone(self), since: Instant::now(), slow, span, done: false }
     }
 
     fn finish(&self, code: usize, took: Duration) {
@@ -167,13 +173,24 @@ pub(crate) struct CallInProgress {
     counts: Arc<CallCounts>,
     since: Instant,
     slow: Option<Duration>,
+    span: Option<Box<CallSpan>>,
     done: bool,
 }
 
 impl CallInProgress {
+    /// Notes what the client is told, from headers or trailers with a status.
+    pub(crate) fn told(&mut self, headers: &http::HeaderMap) {
+        if let Some(span) = &mut self.span {
+            span.told(headers);
+        }
+    }
+
     /// The call ended with this gRPC code.
     pub(crate) fn end(mut self, code: usize) {
         self.done = true;
+        if let Some(span) = self.span.take() {
+            span.end(code);
+        }
         let took = self.since.elapsed();
         self.counts.finish(code, took);
         if self.slow.is_some_and(|slow| took > slow) {
@@ -200,6 +217,9 @@ impl Drop for CallInProgress {
         const CANCELED: usize = 1;
         if !self.done {
             self.counts.finish(CANCELED, self.since.elapsed());
+            if let Some(span) = self.span.take() {
+                span.end(CANCELED);
+            }
         }
     }
 }

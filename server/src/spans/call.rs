@@ -63,9 +63,8 @@ const FAULTS: [usize; 6] = [2, 4, 12, 13, 14, 15];
 
 /// The trace is told of, as a bit of a span's flags.
 const SAMPLED: u32 = 1;
-/// It is known whether the parent is of another process; and it is.
-const HAS_IS_REMOTE: u32 = 0x100;
-const IS_REMOTE: u32 = 0x200;
+/// The parent is known to be of another process. Compat: etcd says so also where there is none.
+const REMOTE: u32 = 0x100 | 0x200;
 
 impl CallSpan {
     /// Notes what the client is told, from headers or trailers with a status.
@@ -99,7 +98,6 @@ impl Done {
             true => wire::Status { message: self.message, code: wire::ERROR },
             false => wire::Status::default(),
         };
-        let remote = if self.parent_id.is_some() { IS_REMOTE } else { 0 };
         wire::Span {
             trace_id: self.trace_id.to_be_bytes().to_vec(),
             span_id: self.span_id.to_be_bytes().to_vec(),
@@ -111,7 +109,7 @@ impl Done {
             end_time_unix_nano: nanos(self.began_since_1970 + self.took),
             attributes,
             status: Some(status),
-            flags: SAMPLED | HAS_IS_REMOTE | remote,
+            flags: SAMPLED | REMOTE,
         }
     }
 }

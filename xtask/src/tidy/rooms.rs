@@ -322,7 +322,7 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
             "engram",
         ]),
     ),
-    ("tonic-prost", RoomsAndTests(&["services"], &["server"])),
+    ("tonic-prost", RoomsAndTests(&["services", "server"], &["engram"])),
     (
         "http",
         Rooms(&[
