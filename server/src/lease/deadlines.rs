@@ -33,6 +33,9 @@ pub(crate) enum Renewal {
     Unknown,
     /// The deadline has passed; the revoke is under way.
     Expired,
+    /// The remaining time is on its way into the log, or got there since it was asked last: it must
+    /// be cleared after it, or a new leader would end the renewed lease early.
+    Checkpointing,
     /// The deadline was moved.
     Renewed,
 }
@@ -44,6 +47,17 @@ struct Deadline {
     /// When this lease is looked at next; `at`, or later after a revoke was tried.
     scan_at: Moment,
     checkpoint_at: Option<Moment>,
+    checkpoints: Checkpoints,
+}
+
+/// How often the remaining time of a lease was handed out for the log, and what became of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Checkpoints {
+    handed_out: u32,
+    /// The newest of them that a renewal has cleared.
+    cleared: u32,
+    /// It is not known yet whether the newest is in the log.
+    on_its_way: bool,
 }
 
 /// All deadlines of the leader.
@@ -117,18 +131,45 @@ impl Deadlines {
             (None, _) => Renewal::NotLeading,
             (_, None) => Renewal::Unknown,
             (_, Some(deadline)) if deadline.at <= now => Renewal::Expired,
+            (_, Some(deadline)) if deadline.checkpoints.on_its_way => Renewal::Checkpointing,
             _ => Renewal::Renewed,
         }
     }
 
-    /// Moves the deadline of a lease to its full time from now.
-    pub(crate) fn renew(&mut self, id: LeaseId, now: Moment) -> Renewal {
+    /// How many times the remaining time was handed out, and whether the log may hold one that no
+    /// renewal has cleared.
+    pub(crate) fn checkpointed(&self, id: LeaseId) -> (u32, bool) {
+        let checkpoints = self.by_id.get(&id).map(|deadline| deadline.checkpoints);
+        let Checkpoints { handed_out, cleared, .. } = checkpoints.unwrap_or_default();
+        (handed_out, handed_out != cleared)
+    }
+
+    /// Moves the deadline of a lease to its full time from now. Whatever was handed out for the log
+    /// up to the count `cleared` must be cleared there.
+    pub(crate) fn renew(&mut self, id: LeaseId, cleared: u32, now: Moment) -> Renewal {
         let answer = self.may_renew(id, now);
-        if let (Renewal::Renewed, Some(deadline)) = (answer, self.by_id.get(&id)) {
-            let ttl = deadline.ttl;
-            self.set(id, now.plus(ttl), ttl, now);
+        let (Renewal::Renewed, Some(deadline)) = (answer, self.by_id.get_mut(&id)) else {
+            return answer;
+        };
+        if deadline.checkpoints.handed_out != cleared {
+            return Renewal::Checkpointing;
         }
+        deadline.checkpoints.cleared = cleared;
+        let ttl = deadline.ttl;
+        self.set(id, now.plus(ttl), ttl, now);
         answer
+    }
+
+    /// The remaining times that were handed out in this term are in the log, or will never be, or
+    /// come before everything that is proposed from here on.
+    pub(crate) fn checkpoints_decided(&mut self, term: u64, ids: &[LeaseId]) {
+        if self.term == Some(term) {
+            for id in ids {
+                if let Some(deadline) = self.by_id.get_mut(id) {
+                    deadline.checkpoints.on_its_way = false;
+                }
+            }
+        }
     }
 
     /// The time a lease still has; zero when it is past.
@@ -177,6 +218,8 @@ impl Deadlines {
                 continue;
             }
             if remaining < deadline.ttl {
+                deadline.checkpoints.handed_out += 1;
+                deadline.checkpoints.on_its_way = true;
                 due.push((id, remaining.as_millis().div_ceil(1000) as i64));
             }
             self.schedule_checkpoint(id, now);
@@ -208,11 +251,13 @@ impl Deadlines {
     }
 
     fn set(&mut self, id: LeaseId, at: Moment, ttl: Duration, now: Moment) {
-        let checkpoint_at = self.by_id.get(&id).and_then(|deadline| deadline.checkpoint_at);
-        if let Some(old) = self.by_id.get(&id) {
+        let old = self.by_id.get(&id).copied();
+        if let Some(old) = old {
             self.scans.remove(&(old.scan_at, id));
         }
-        self.by_id.insert(id, Deadline { at, ttl, scan_at: at, checkpoint_at });
+        let checkpoint_at = old.and_then(|old| old.checkpoint_at);
+        let checkpoints = old.map(|old| old.checkpoints).unwrap_or_default();
+        self.by_id.insert(id, Deadline { at, ttl, scan_at: at, checkpoint_at, checkpoints });
         self.scans.insert((at, id));
         self.schedule_checkpoint(id, now);
     }
@@ -253,7 +298,7 @@ mod tests {
         let mut deadlines = Deadlines::new(LEASE_CHECKPOINT_INTERVAL);
         deadlines.granted(LeaseId(1), 10, at(0));
         assert_eq!(deadlines.len(), 0);
-        assert_eq!(deadlines.renew(LeaseId(1), at(0)), Renewal::NotLeading);
+        assert_eq!(deadlines.renew(LeaseId(1), 0, at(0)), Renewal::NotLeading);
         assert!(deadlines.expired(at(100), 10).is_empty());
     }
 
@@ -262,11 +307,11 @@ mod tests {
         let mut deadlines = leading();
         deadlines.granted(LeaseId(1), 10, at(0));
         assert!(deadlines.expired(at(9), 10).is_empty());
-        assert_eq!(deadlines.renew(LeaseId(1), at(9)), Renewal::Renewed);
+        assert_eq!(deadlines.renew(LeaseId(1), 0, at(9)), Renewal::Renewed);
         assert!(deadlines.expired(at(18), 10).is_empty());
         assert_eq!(deadlines.expired(at(19), 10), [LeaseId(1)]);
-        assert_eq!(deadlines.renew(LeaseId(1), at(19)), Renewal::Expired);
-        assert_eq!(deadlines.renew(LeaseId(2), at(19)), Renewal::Unknown);
+        assert_eq!(deadlines.renew(LeaseId(1), 0, at(19)), Renewal::Expired);
+        assert_eq!(deadlines.renew(LeaseId(2), 0, at(19)), Renewal::Unknown);
     }
 
     #[test]
@@ -312,6 +357,26 @@ mod tests {
         assert_eq!(deadlines.due_checkpoints(at(600), 10), [(LeaseId(1), 400)]);
         assert_eq!(deadlines.due_checkpoints(at(900), 10), [(LeaseId(1), 100)]);
         assert!(deadlines.due_checkpoints(at(2000), 10).is_empty());
+    }
+
+    #[test]
+    fn a_renewal_clears_the_remaining_time_that_is_on_its_way_into_the_log() {
+        let mut deadlines = leading();
+        deadlines.granted(LeaseId(1), 1000, at(0));
+        assert_eq!(deadlines.checkpointed(LeaseId(1)), (0, false));
+        assert_eq!(deadlines.due_checkpoints(at(300), 10), [(LeaseId(1), 700)]);
+        assert_eq!(deadlines.may_renew(LeaseId(1), at(301)), Renewal::Checkpointing);
+        assert_eq!(deadlines.renew(LeaseId(1), 0, at(301)), Renewal::Checkpointing);
+        deadlines.checkpoints_decided(2, &[LeaseId(1)]);
+        assert_eq!(deadlines.may_renew(LeaseId(1), at(301)), Renewal::Checkpointing);
+        deadlines.checkpoints_decided(3, &[LeaseId(1)]);
+        assert_eq!(deadlines.may_renew(LeaseId(1), at(301)), Renewal::Renewed);
+        assert_eq!(deadlines.checkpointed(LeaseId(1)), (1, true));
+        // Whoever asked before it was handed out has not cleared it.
+        assert_eq!(deadlines.renew(LeaseId(1), 0, at(301)), Renewal::Checkpointing);
+        assert_eq!(deadlines.renew(LeaseId(1), 1, at(301)), Renewal::Renewed);
+        assert_eq!(deadlines.checkpointed(LeaseId(1)), (1, false));
+        assert_eq!(deadlines.remaining(LeaseId(1), at(301)), Some(Duration::from_secs(1000)));
     }
 
     #[test]

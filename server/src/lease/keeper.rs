@@ -110,6 +110,7 @@ impl Leases {
         if due.is_empty() {
             return;
         }
+        let ids: Vec<LeaseId> = due.iter().map(|(id, _)| *id).collect();
         let checkpoints = due
             .into_iter()
             .map(|(id, remaining_ttl)| LeaseCheckpoint { id: id.0, remaining_ttl })
@@ -118,6 +119,8 @@ impl Leases {
         if let Err(error) = member.propose_fenced(request, term).await {
             tracing::debug!(%error, "checkpoint of leases failed");
         }
+        self.deadlines.lock().checkpoints_decided(term, &ids);
+        self.changed.notify_waiters();
     }
 
     /// Revoked leases leave deadlines behind until they would have ended; bounds their number.

@@ -1,8 +1,9 @@
 //! The leader's time: renewals, expiry and checkpoints of leases.
 //!
 //! Invariants: only the leader keeps deadlines; a renewal is answered after a quorum confirmed the
-//! leader; a checkpointed remaining time is cleared through the log *before* the first renewal
-//! after it is answered, or a new leader would end a renewed lease early; revokes and checkpoints
+//! leader; a checkpointed remaining time, also one that is still on its way into the log, is
+//! cleared through the log *before* the first renewal after it is answered, or a new leader would
+//! end a renewed lease early; revokes and checkpoints
 //! carry the term in which they were decided, and are refused in any other.
 //! Must not know: gRPC.
 
@@ -27,7 +28,8 @@ pub(crate) use renew::LeaderDoor;
 pub(crate) struct Leases {
     deadlines: Mutex<Deadlines>,
     clock: Arc<dyn Clock>,
-    /// Rung when a revoke was applied or the office changed: renewals of expired leases wait.
+    /// Rung when a revoke was applied, a checkpoint decided or the office changed: renewals wait for
+    /// it.
     changed: Notify,
     renewed: AtomicU64,
     expired: AtomicU64,

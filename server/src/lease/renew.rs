@@ -90,25 +90,28 @@ impl Leases {
             let changed = self.changed.notified();
             let Some(lease) = member.reader().lease(id) else { return Ok(0) };
             let now = self.clock.now();
-            let (answer, term) = {
+            let (answer, term, (handed_out, uncleared)) = {
                 let deadlines = self.deadlines.lock();
-                (deadlines.may_renew(id, now), deadlines.term())
+                (deadlines.may_renew(id, now), deadlines.term(), deadlines.checkpointed(id))
             };
             match answer {
                 Renewal::NotLeading | Renewal::Unknown => return Err(NotAnswered::NotLeading),
                 // Compat: the renewal of an expired lease waits until it is revoked.
-                Renewal::Expired => changed.await,
+                Renewal::Expired | Renewal::Checkpointing => changed.await,
                 Renewal::Renewed => {
-                    if lease.remaining_ttl_s > 0 {
+                    if lease.remaining_ttl_s > 0 || uncleared {
                         clear_checkpoint(member, id, term.unwrap_or(0)).await?;
                     }
-                    return match self.deadlines.lock().renew(id, self.clock.now()) {
+                    let renewed = self.deadlines.lock().renew(id, handed_out, self.clock.now());
+                    match renewed {
                         Renewal::Renewed => {
                             self.renewed.fetch_add(1, Ordering::Relaxed);
-                            Ok(lease.granted_ttl_s)
+                            return Ok(lease.granted_ttl_s);
                         }
-                        _ => Err(NotAnswered::NotLeading),
-                    };
+                        // The remaining time was handed out anew meanwhile.
+                        Renewal::Checkpointing => {}
+                        _ => return Err(NotAnswered::NotLeading),
+                    }
                 }
             }
         }
