@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use crate::apply_latency::ApplyLatency;
 use crate::digest::Digests;
 use crate::limits;
-use crate::membership::encode_membership;
+use crate::membership::{decode_membership, encode_membership};
 use crate::parts::Publisher;
-use crate::types::{Entry, Payload, TypeConfig, to_store};
+use crate::types::{Entry, Membership, Payload, TypeConfig, to_store};
 use crate::waiters::Waiters;
 
 /// An entry to apply, and openraft's wish to hear when it is done.
@@ -112,7 +112,9 @@ impl Applier {
             }
             Payload::Membership(membership) => {
                 let members: Vec<_> = membership.nodes().map(|(id, _)| MemberId(*id)).collect();
-                self.store.apply_membership(log_id, encode_membership(membership), &members)?;
+                let left = self.left(membership);
+                let bytes = encode_membership(membership);
+                self.store.apply_membership(log_id, bytes, &members, &left)?;
                 self.applied_to(log_id);
             }
             Payload::Normal(encoded) => {
@@ -125,6 +127,15 @@ impl Applier {
         }
         self.counters.entries.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Who is in the applied membership, and not in the next one.
+    fn left(&self, next: &Membership) -> Vec<MemberId> {
+        let applied = self.store.applied().membership;
+        let applied = applied.and_then(|stored| decode_membership(&stored.bytes));
+        let gone = |id: &u64| next.get_node(id).is_none();
+        let nodes = applied.iter().flat_map(|applied| applied.nodes());
+        nodes.filter(|(id, _)| gone(id)).map(|(id, _)| MemberId(*id)).collect()
     }
 
     fn apply_batch(

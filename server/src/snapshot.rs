@@ -132,7 +132,7 @@ fn contents(head: ExportedHead, members: Vec<StoredMember>) -> Contents {
         users: head.auth.users().cloned().collect(),
         roles: head.auth.roles().cloned().collect(),
         members,
-        removed_members: Vec::new(),
+        removed_members: head.removed_members.iter().map(|id| id.0).collect(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::layout::first_name;
 use crate::leases::LeaseInfo;
 use crate::limits::READ_ATTEMPTS_MAX;
 use crate::root::Root;
-use crate::types::{LogId, Revision};
+use crate::types::{LogId, MemberId, Revision};
 
 /// Everything but the history of keys.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct ExportedHead {
     pub alarms: Vec<AlarmMember>,
     /// What members said of themselves.
     pub members: Vec<MemberAttributes>,
+    /// Members that left for good, by rising id.
+    pub removed_members: Vec<MemberId>,
     /// Users, roles and the switch.
     pub auth: AuthState,
 }
@@ -101,6 +103,7 @@ fn head(root: &Root) -> ExportedHead {
         leases: root.leases.all(),
         alarms: root.alarms_of(0),
         members: root.members.values().cloned().collect(),
+        removed_members: root.removed.iter().copied().collect(),
         auth: root.auth.clone(),
     }
 }

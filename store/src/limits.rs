@@ -3,7 +3,8 @@
 use crate::engine::Space;
 
 /// The state machine this code runs. A batch or a command that asks for a higher one stops the
-/// member.
+/// member. Raised by whatever makes a command or a membership come to another state than the last
+/// release made of it; there was none yet, so all that was added until then is part of the first.
 pub const STATE_MACHINE_VERSION: u32 = 1;
 
 /// The most a lease may live. *Units*: seconds. Source: etcd's `MaxLeaseTTL`.

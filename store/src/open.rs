@@ -21,7 +21,7 @@ use crate::layout::{AuthRow, read_alarm_name, read_auth_name, read_lease_name, r
 use crate::limits::STATE_MACHINE_VERSION;
 use crate::records::{
     COMPACTION_NAME, CompactionRecord, DOWNGRADE_NAME, LeaseRecord, MEMBERSHIP_NAME,
-    MembershipRecord, STATE_NAME, StateRecord,
+    MembershipRecord, REMOVED_NAME, RemovedRecord, STATE_NAME, StateRecord,
 };
 use crate::root::{AppliedState, Root, StoredMembership};
 use crate::types::{Digest, LeaseId, LogId, MemberId, Revision, RowRevision};
@@ -42,6 +42,9 @@ pub(crate) fn open(engine: Arc<dyn Engine>) -> Result<Root, StorageError> {
         root.finished = record.finished;
     }
     root.membership = record::<MembershipRecord>(&*engine, MEMBERSHIP_NAME)?.map(membership);
+    if let Some(record) = record::<RemovedRecord>(&*engine, REMOVED_NAME)? {
+        root.removed = record.member_ids.into_iter().map(MemberId).collect();
+    }
     if let Some(row) = engine.get(Space::Meta, DOWNGRADE_NAME)? {
         let target = String::from_utf8(row.to_vec()).map_err(|_| {
             StorageError::Damaged("the target of a downgrade is no text".to_owned())

@@ -13,6 +13,8 @@ pub(crate) const STATE_NAME: &[u8] = b"state";
 pub(crate) const MEMBERSHIP_NAME: &[u8] = b"membership";
 /// The row of the version that operators go back to, as text; there only while they do.
 pub(crate) const DOWNGRADE_NAME: &[u8] = b"downgrade";
+/// The row of [`RemovedRecord`]; there only once a member was removed.
+pub(crate) const REMOVED_NAME: &[u8] = b"removed";
 /// The row of [`CompactionRecord`].
 pub(crate) const COMPACTION_NAME: &[u8] = b"compaction";
 
@@ -54,6 +56,13 @@ pub(crate) struct MembershipRecord {
     pub(crate) index: u64,
     /// The bytes as the raft room gave them.
     pub(crate) bytes: Vec<u8>,
+}
+
+/// Members that left for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemovedRecord {
+    /// By rising id.
+    pub(crate) member_ids: Vec<u64>,
 }
 
 /// How far the physical compaction has come.
@@ -105,6 +114,7 @@ mod tests {
     fn the_other_records_are_golden() {
         let membership = MembershipRecord { term: 1, index: 2, bytes: vec![3, 4] };
         assert_eq!(body(&membership), [1, 2, 2, 3, 4]);
+        assert_eq!(body(&RemovedRecord { member_ids: vec![7, 300] }), [2, 7, 0xfb, 0x2c, 1]);
         assert_eq!(body(&CompactionRecord { finished: 5 }), [10]);
         assert_eq!(body(&LeaseRecord { granted_ttl_s: 60, remaining_ttl_s: 3 }), [120, 6]);
     }

@@ -111,16 +111,17 @@ impl Store {
         self.commit(applying.finish()).map(drop)
     }
 
-    /// Applies an entry that changes the membership, which is opaque here but for who is in it:
-    /// what others once said of themselves is forgotten.
+    /// Applies an entry that changes the membership, which is opaque here but for who is in it (what
+    /// others once said of themselves is forgotten) and who `left` with it, for good.
     pub fn apply_membership(
         &mut self,
         log_id: LogId,
         membership: Bytes,
         members: &[MemberId],
+        left: &[MemberId],
     ) -> Result<(), StorageError> {
         let mut applying = self.begin(log_id, Answers::Skip);
-        applying.membership(membership, members);
+        applying.membership(membership, members, left);
         self.commit(applying.finish()).map(drop)
     }
 

@@ -16,7 +16,7 @@ use proto::log::command::Request;
 use proto::log::{Batch, MemberAttributes, StateMachineVersion};
 use store::engine::{Engine, Engines, Faults, Memory, MemoryEngines, Space, WriteBatch};
 use store::{
-    Answers, CompactProgress, LogId, ReadError, Response, Revision, StorageError, Store,
+    Answers, CompactProgress, LogId, MemberId, ReadError, Response, Revision, StorageError, Store,
     StoreOptions, StoredMembership,
 };
 use support::session::{Session, open};
@@ -59,7 +59,7 @@ fn every_kind_of_entry_moves_position_and_digest() {
     digests.push(store.applied().digest);
     let membership = Bytes::from("three members");
     let at = LogId { term: 2, index: 2 };
-    store.apply_membership(at, membership.clone(), &[]).expect("memory works");
+    store.apply_membership(at, membership.clone(), &[], &[]).expect("memory works");
     digests.push(store.applied().digest);
     let empty = Batch { state_machine_version: 1, commands: Vec::new() };
     store.apply(LogId { term: 2, index: 3 }, &empty, Answers::Skip).expect("memory works");
@@ -80,7 +80,7 @@ fn a_checkpoint_says_how_far_it_is_applied_and_an_install_follows_it() {
     let mut session = in_memory();
     session.apply(vec![put("a", "1"), put("b", "1")]);
     let at = session.next;
-    session.store.apply_membership(at, "members".into(), &[]).expect("memory works");
+    session.store.apply_membership(at, "members".into(), &[], &[]).expect("memory works");
     let reader = session.reader();
     let (checkpoint, applied) = reader.checkpoint(Path::new("unused")).expect("memory works");
     assert_eq!(applied, session.store.applied());
@@ -249,9 +249,28 @@ fn what_a_removed_member_said_of_itself_is_forgotten_with_the_membership() {
     }
     let at = session.next;
     let left = [store::MemberId(1)];
-    session.store.apply_membership(at, "one member".into(), &left).expect("memory works");
+    let gone = [store::MemberId(2)];
+    session.store.apply_membership(at, "one".into(), &left, &gone).expect("memory works");
     let names = |reader: &store::Reader| -> Vec<String> {
         reader.members().into_iter().map(|member| member.name).collect()
     };
     assert_eq!(names(&session.reader()), ["m1"]);
+}
+
+#[test]
+fn who_left_is_known_for_good() {
+    let mut session = in_memory();
+    let ids = |ids: &[u64]| -> Vec<MemberId> { ids.iter().copied().map(MemberId).collect() };
+    for (members, left) in [(&[1, 3][..], &[2][..]), (&[1], &[3]), (&[1, 4], &[])] {
+        let at = session.next;
+        let membership = format!("{members:?}").into();
+        session
+            .store
+            .apply_membership(at, membership, &ids(members), &ids(left))
+            .expect("memory works");
+        session.next.index += 1;
+    }
+    session.reopen();
+    let head = session.reader().export::<StorageError>(&mut |_, _| Ok(())).expect("memory works");
+    assert_eq!(head.removed_members, ids(&[2, 3]));
 }

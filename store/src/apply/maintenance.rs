@@ -8,11 +8,12 @@ use proto::log::{Downgrade, MemberAttributes};
 use proto::status::EtcdError;
 
 use super::{Applying, Refusal};
+use crate::codec;
 use crate::engine::Space;
 use crate::layout::{alarm_name, member_name};
 use crate::outcome::Response;
 use crate::range;
-use crate::records::DOWNGRADE_NAME;
+use crate::records::{DOWNGRADE_NAME, REMOVED_NAME, RemovedRecord};
 use crate::types::MemberId;
 
 impl Applying {
@@ -77,6 +78,16 @@ impl Applying {
         self.root.members.insert_mut(id, attributes.clone());
         self.write_row(Space::Members, &member_name(id), attributes.encode_to_vec().into());
         Response::MemberAttributes
+    }
+
+    /// Compat: etcd keeps the ids of members that left, and its snapshots have them.
+    pub(super) fn note_removed(&mut self, left: &[MemberId]) {
+        if left.is_empty() {
+            return;
+        }
+        left.iter().for_each(|id| self.root.removed.insert_mut(*id));
+        let member_ids = self.root.removed.iter().map(|id| id.0).collect();
+        self.write_row(Space::Meta, REMOVED_NAME, codec::encode(&RemovedRecord { member_ids }));
     }
 
     /// Removes what members said of themselves that are gone.

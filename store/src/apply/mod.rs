@@ -108,10 +108,12 @@ impl Applying {
         batch.commands.iter().map(|command| self.command(command)).collect()
     }
 
-    /// Takes over a membership, and forgets the attributes of whoever is not part of it.
-    pub(crate) fn membership(&mut self, bytes: Bytes, members: &[MemberId]) {
+    /// Takes over a membership, forgets the attributes of whoever is not part of it, and notes who
+    /// left.
+    pub(crate) fn membership(&mut self, bytes: Bytes, members: &[MemberId], left: &[MemberId]) {
         self.digest.membership(&bytes);
         self.forget_members_but(members);
+        self.note_removed(left);
         let LogId { term, index } = self.log_id;
         let record = MembershipRecord { term, index, bytes: bytes.to_vec() };
         self.batch.put(Space::Meta, MEMBERSHIP_NAME, codec::encode(&record));
