@@ -170,9 +170,9 @@ catalogue! {
     InUse "E-CTL-072" 1 "a data directory is in use",
         "A member runs in it, or another tool works on it; nothing was read or written.",
         "Stop the member first. While it runs, ask it: `engram ctl endpoint status`, `endpoint hashkv`, `snapshot save`.";
-    LogAhead "E-CTL-073" 1 "etcd's database is behind its log",
-        "etcd did not stop cleanly, so its directory has entries that are only in the log.",
-        "Start etcd once on the directory and stop it with SIGTERM, or save a snapshot from it; then import that.";
+    EtcdLog "E-CTL-073" 1 "etcd's log cannot be taken over",
+        "The log of etcd's data directory (member/wal) is damaged, lacks files, or is not of the database beside it; nothing was written.",
+        "Take the data directory of another member, or a snapshot; or start etcd once on a copy of the directory: it says the same, or mends it.";
     OtherData "E-CTL-080" 1 "the target of a copy holds something else",
         "It has keys that the source does not have, or somebody else writes to it.",
         "Copy into an empty cluster; or --replace removes what is not the source's; or make the target anew with `engram util import`.";

@@ -118,7 +118,7 @@ fn suites(root: &Path) -> Vec<Stage> {
         // etcdctl's command lines against both.
         Stage::program("etcdctl transcripts", &harness, &["etcdctl"]),
         Stage::program("bad input", &harness, &["bad-input"]),
-        // Some 20 s: servers are started a dozen times.
+        // Some 40 s: servers are started two dozen times, and a cluster of three once.
         Stage::program("snapshots", &harness, &["snapshots"]),
         // Two hundred command lines by two programs, and two members replaced: some 30 s.
         Stage::program("ctl beside etcdctl", &harness, &["ctl"]),

@@ -5,11 +5,12 @@
 //! new ones.
 //! Must not know: how to repair anything; damage is named, and the advice is to replace the member.
 
-mod etcd_wal;
+mod etcd_log;
 mod file;
 mod folder;
 mod log;
 mod print;
+mod replay;
 mod restore;
 mod source;
 mod state;

@@ -14,7 +14,8 @@ use raft::{InitialMember, RestorePlan};
 use store::{Import, ImportedHead, LeaseId, LeaseInfo, Revision, StorageError};
 use tonic::codegen::http::Uri;
 
-use super::source::Opened;
+use super::replay::replay;
+use super::source::{History, Opened};
 use super::{States, folder, line, source};
 use crate::ToolError;
 
@@ -89,7 +90,7 @@ pub(super) struct ImportFrom {
 
 impl Restore {
     pub(super) fn run(&self, states: States) -> Result<(), ToolError> {
-        let open = || source::snapshot(&self.file, self.skip_hash_check);
+        let open = || source::snapshot(&self.file, self.skip_hash_check).map(History::from);
         restore(states, &self.identity, &self.bump, open)
     }
 }
@@ -98,7 +99,7 @@ impl ImportFrom {
     pub(super) fn run(&self, states: States) -> Result<(), ToolError> {
         let open = || match self.from.is_dir() {
             true => source::data_dir(&self.from, self.from_wal_dir.as_deref()),
-            false => source::snapshot(&self.from, self.skip_hash_check),
+            false => source::snapshot(&self.from, self.skip_hash_check).map(History::from),
         };
         restore(states, &self.identity, &self.bump, open)
     }
@@ -108,7 +109,7 @@ fn restore(
     states: States,
     identity: &Identity,
     bump: &Bump,
-    open: impl FnOnce() -> Result<Opened, ToolError>,
+    open: impl FnOnce() -> Result<History, ToolError>,
 ) -> Result<(), ToolError> {
     if (bump.bump_revision > 0) != bump.mark_compacted {
         let text = "--mark-compacted required if --revision-bump > 0";
@@ -116,12 +117,18 @@ fn restore(
     }
     let plan = identity.plan()?;
     let restored = raft::restored(&plan).map_err(|error| ToolError::Usage(error.to_string()))?;
-    let database = open()?;
+    let history = open()?;
+    if bump.bump_revision > 0 && !history.later.commands.is_empty() {
+        let text = "--bump-revision: etcd's database is behind its log here: import without it, save \
+                    a snapshot, and restore that with it";
+        return Err(ToolError::Usage(text.to_owned()));
+    }
     let data_dir = identity.data_dir();
     let held = folder::create(&data_dir, identity.wal_dir.clone())?;
     let made = (states.write)(&held.state()).map_err(damaged).and_then(|engine| {
         let import = Import::new(engine, restored.applied, restored.membership.clone());
-        fill(import.map_err(damaged)?, &database, bump)
+        let store = fill(import.map_err(damaged)?, &history.database, bump)?;
+        replay(store, restored.applied, &history.later)
     });
     let store = match made {
         Ok(store) => store,
@@ -135,6 +142,7 @@ fn restore(
     raft::bind_restored(&log, &restored, plan.seed)
         .map_err(|error| ToolError::Damaged(error.to_string()))?;
     let reader = store.reader();
+    history.later.tell()?;
     line(format_args!(
         "restored revision {}, compacted {}, {} keys, {} leases",
         reader.revision(),

@@ -1,7 +1,7 @@
 //! Where a history comes from: a snapshot of etcd or of Engram, or a stopped etcd's data directory.
 //!
-//! Invariant: what is handed out was checked: the checksum at the end, the pages, and that a data
-//! directory's database is not behind its log.
+//! Invariant: what is handed out was checked: the checksum at the end, the pages, and all of a data
+//! directory's log, which goes on where the database ends.
 //! Must not know: where the history goes.
 
 use std::fs::{File, TryLockError};
@@ -9,12 +9,26 @@ use std::path::{Path, PathBuf};
 
 use bbolt::{BboltError, Database};
 
-use super::etcd_wal;
+use super::etcd_log::{EtcdLog, Later};
 use crate::ToolError;
 use crate::catalogue::Id;
 
 /// A database file, checked.
 pub(super) type Opened = Database<File>;
+
+/// All that was kept somewhere.
+pub(super) struct History {
+    /// What was written into the database.
+    pub(super) database: Opened,
+    /// What was only in the log yet.
+    pub(super) later: Later,
+}
+
+impl From<Opened> for History {
+    fn from(database: Opened) -> Self {
+        Self { database, later: Later::default() }
+    }
+}
 
 impl From<BboltError> for ToolError {
     fn from(error: BboltError) -> Self {
@@ -52,24 +66,13 @@ pub(super) fn any_file(path: &Path) -> Result<Opened, ToolError> {
     snapshot(path, !bbolt::has_trailer(length))
 }
 
-/// Opens the database of a stopped etcd's data directory.
+/// Opens the database and the log of a stopped etcd's data directory.
 ///
-/// *Errors*: etcd runs in it; its log has entries that the database lacks.
-pub(super) fn data_dir(path: &Path, wal_dir: Option<&Path>) -> Result<Opened, ToolError> {
-    let shown = path.display();
+/// *Errors*: etcd runs in it; its log is damaged, or of another member than the database.
+pub(super) fn data_dir(path: &Path, wal_dir: Option<&Path>) -> Result<History, ToolError> {
     let (member, file_path) = member_and_database(path)?;
-    let file = File::open(&file_path)?;
-    match file.try_lock_shared() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let text = format!("{shown} is in use by a running etcd");
-            return Err(ToolError::of(Id::InUse, text));
-        }
-        Err(TryLockError::Error(error)) => return Err(error.into()),
-    }
-    let database = Database::open(file)?;
-    database.check()?;
-    let applied = bbolt::etcd::contents(&database)?.consistent_index;
+    // Held until the log is read: etcd would write into both.
+    let file = unused(path, &file_path)?;
     let wal_dir = wal_dir.map_or_else(|| member.join("wal"), Path::to_owned);
     if !wal_dir.is_dir() {
         return Err(ToolError::Damaged(format!(
@@ -78,15 +81,48 @@ pub(super) fn data_dir(path: &Path, wal_dir: Option<&Path>) -> Result<Opened, To
             wal_dir.display()
         )));
     }
-    let last = etcd_wal::last_index(&wal_dir)?;
-    if last > applied {
-        let text = format!(
-            "{shown}: the log goes to entry {last}, the database only to {applied}: etcd did not \
-             stop cleanly"
-        );
-        return Err(ToolError::of(Id::LogAhead, text));
+    let log = EtcdLog::open(&wal_dir)?;
+    let mut database = checked(file)?;
+    let mut contents = bbolt::etcd::contents(&database)?;
+    let snapshot = log.snapshot_index();
+    if snapshot > contents.consistent_index {
+        // Compat: etcd was sent a database, and had not put it into the place of its own yet.
+        let sent = member.join(format!("snap/{snapshot:016x}.snap.db"));
+        let file = File::open(&sent).map_err(|error| {
+            let applied = contents.consistent_index;
+            ToolError::of(
+                Id::EtcdLog,
+                format!(
+                    "the database goes to entry {applied}, the snapshot to {snapshot}, and {} \
+                     cannot be opened: {error}",
+                    sent.display()
+                ),
+            )
+        })?;
+        database = checked(file)?;
+        contents = bbolt::etcd::contents(&database)?;
     }
+    let later = log.after(&wal_dir, &contents)?;
+    Ok(History { database, later })
+}
+
+fn checked(file: File) -> Result<Opened, ToolError> {
+    let database = Database::open(file)?;
+    database.check()?;
     Ok(database)
+}
+
+/// Opens a database that no etcd has open.
+fn unused(data_dir: &Path, path: &Path) -> Result<File, ToolError> {
+    let file = File::open(path)?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let text = format!("{} is in use by a running etcd", data_dir.display());
+            Err(ToolError::of(Id::InUse, text))
+        }
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
 }
 
 /// The folder `member`, and the database in it.

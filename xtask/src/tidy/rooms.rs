@@ -65,6 +65,14 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "etcd_wal",
+        package: "engram-etcd-wal",
+        folder: "store/wal",
+        is: "etcd's Raft log on disk: its files read, its entries as commands of ours",
+        uses: &["proto"],
+        tests_use: &[],
+    },
+    Room {
         name: "raft",
         package: "engram-raft",
         folder: "raft",
@@ -125,7 +133,7 @@ pub(crate) const ROOMS: &[Room] = &[
         package: "engram-cluster-tools",
         folder: "cluster-tools",
         is: "the operators' hands: over the API, and offline on a data directory",
-        uses: &["proto", "services", "store", "bbolt", "raft"],
+        uses: &["proto", "services", "store", "bbolt", "etcd_wal", "raft"],
         tests_use: &[],
     },
     Room {
@@ -194,7 +202,7 @@ pub(crate) const ROOMS: &[Room] = &[
         package: "engram-fuzz",
         folder: "jepsen-like-tests/fuzz",
         is: "gives whatever reads bytes from outside bytes that nobody meant",
-        uses: &["programs", "proto", "store", "bbolt", "raft", "server"],
+        uses: &["programs", "proto", "store", "bbolt", "etcd_wal", "raft", "server"],
         tests_use: &[],
     },
     Room {
@@ -359,7 +367,7 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ),
     // Files and digests.
     ("fs4", Rooms(&["raft", "server", "engram"])),
-    ("crc32c", Rooms(&["store", "store_rocks", "raft", "bbolt"])),
+    ("crc32c", Rooms(&["store", "store_rocks", "raft", "bbolt", "etcd_wal"])),
     ("rpds", Rooms(&["store"])),
     ("crc32fast", Rooms(&["store"])),
     ("sha1", Rooms(&["raft"])),

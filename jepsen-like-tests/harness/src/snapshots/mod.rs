@@ -6,7 +6,10 @@
 //! Must not know: pages and rows of a file.
 
 mod history;
+mod killed;
+mod left;
 mod live;
+mod load;
 mod tools;
 
 use std::path::Path;
@@ -56,6 +59,8 @@ pub async fn run(programs: &Programs, folder: &Path, plan: Plan) -> Result<Outco
     three(&tools, programs, &saved, &mut outcome).await?;
     raised(&tools, programs, &saved, &mut outcome).await?;
     refused(&tools, &saved, &mut outcome)?;
+    left::left(&tools, programs, folder, &mut outcome).await?;
+    killed::killed(&tools, programs, folder, plan, &mut outcome).await?;
     live::followed(&tools, programs, folder, plan, &mut outcome).await?;
     live::stalled(programs, folder, plan, &mut outcome).await?;
     Ok(outcome)
@@ -117,13 +122,13 @@ async fn back(
     let known = users(tools, &url)?;
     let file = tools.save(&url, "etcd.db")?;
     let (hash, held) = (tools.endpoint_hash(&url)?, holds(tools, &url)?);
-    outcome.check("a running etcd's directory is refused", tools.import_refused(&data, "in use"));
+    outcome
+        .check("a running etcd's directory is refused", tools.import_refused(&data, &[], "in use"));
     etcd.kill()?;
+    let killed = tools.import(&data, "killed")?;
     outcome.check(
-        "a killed etcd's directory is refused, or it is whole",
-        tools
-            .import_refused(&data, "did not stop cleanly")
-            .or_else(|_| tools.import(&data, "killed").map(drop)),
+        "a killed etcd's directory has all that was answered",
+        equal(tools.engram_hash(&killed)?, hash),
     );
     etcd.start()?;
     etcd.ready().await?;
@@ -144,7 +149,7 @@ async fn back(
             &format!("Engram holds the same after {what}"),
             equal(&holds(tools, &url)?, &held),
         );
-        outcome.check("a directory in use is refused", tools.verify_refused(&into, "in use"));
+        outcome.check("every verb refuses a directory in use", tools.refused_in_use(&into));
         let again = tools.save(&url, "again.db")?;
         engram.terminate().await?;
         outcome.check("the directory is sound", tools.verify(&into));

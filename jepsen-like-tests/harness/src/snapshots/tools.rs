@@ -24,7 +24,7 @@ impl Tools {
         Self { programs: programs.clone(), folder: folder.to_owned() }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 
@@ -128,9 +128,23 @@ impl Tools {
     }
 
     pub(super) fn import(&self, from: &str, name: &str) -> Result<String> {
+        Ok(self.import_said(from, name)?.0)
+    }
+
+    /// The directory that was made, and what the tool said.
+    pub(super) fn import_said(&self, from: &str, name: &str) -> Result<(String, String)> {
+        self.import_flags(from, name, &[])
+    }
+
+    pub(super) fn import_flags(
+        &self,
+        from: &str,
+        name: &str,
+        flags: &[&str],
+    ) -> Result<(String, String)> {
         let data = self.path(name);
-        self.util(&["import", from, "--data-dir", &data])?;
-        Ok(data)
+        let said = self.util(&[&["import", from, "--data-dir", &data], flags].concat())?;
+        Ok((data, said))
     }
 
     /// As one of several members that are made of the same file.
@@ -142,16 +156,27 @@ impl Tools {
         Ok(data)
     }
 
-    pub(super) fn import_refused(&self, from: &str, with: &str) -> Result<()> {
-        self.util_refused(&["import", from, "--data-dir", &self.path("refused")], with)
+    /// An import that must be refused, and leaves nothing.
+    pub(super) fn import_refused(&self, from: &str, flags: &[&str], with: &str) -> Result<()> {
+        let data = self.path("refused");
+        self.util_refused(&[&["import", from, "--data-dir", &data], flags].concat(), with)?;
+        ensure!(!Path::new(&data).exists(), "a directory was left behind");
+        Ok(())
     }
 
     pub(super) fn verify(&self, data: &str) -> Result<()> {
         self.util(&["verify", "--data-dir", data]).map(drop)
     }
 
-    pub(super) fn verify_refused(&self, data: &str, with: &str) -> Result<()> {
-        self.util_refused(&["verify", "--data-dir", data], with)
+    /// Every verb that looks into a directory, on one that a member uses.
+    pub(super) fn refused_in_use(&self, data: &str) -> Result<()> {
+        let verbs: [&[&str]; 5] =
+            [&["status"], &["verify"], &["dump", "log"], &["dump", "state"], &["defrag"]];
+        for verb in verbs {
+            let refused = self.util_refused(&[verb, &["--data-dir", data]].concat(), "in use");
+            refused.with_context(|| format!("{verb:?}"))?;
+        }
+        self.util_refused(&["hashkv", data], "in use").context("hashkv")
     }
 
     /// A file that must not be restored, and leaves nothing.
@@ -224,8 +249,19 @@ pub(super) fn founders(count: usize) -> Result<Vec<Founder>> {
 
 /// A server on a directory that is there already, ready.
 pub(super) async fn on(programs: &Programs, kind: Kind, data: &str) -> Result<Member> {
+    on_with(programs, kind, data, &[]).await
+}
+
+/// As [`on`], with more flags.
+pub(super) async fn on_with(
+    programs: &Programs,
+    kind: Kind,
+    data: &str,
+    flags: &[&str],
+) -> Result<Member> {
     let founder = founders(1)?.remove(0);
     let mut member = described(programs, kind, data, &founder);
+    flags.iter().for_each(|flag| member.add_argument((*flag).to_owned()));
     member.start()?;
     member.ready().await?;
     Ok(member)
