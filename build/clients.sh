@@ -5,7 +5,8 @@
 #   build/clients.sh go          or java, node, python, rust
 #
 # They land in $ENGRAM_CACHE/clients/<language>, from the registry of each language. A stamp over the programs and their
-# versions says when they are up to date. What cannot be fetched is said, and then the suite fails for it.
+# versions says when they are up to date. A language that is not on the machine is installed with apt-get where we are root.
+# What cannot be fetched is said, and then the suite fails for it.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${ENGRAM_CACHE:-$HOME/.cache/engram}/clients
@@ -31,6 +32,8 @@ get_node() {
     (cd "$1" && npm ci --silent --no-audit --no-fund --ignore-scripts)
 }
 get_python() {
+  # Debian has the module in a package of its own.
+  python3 -c 'import ensurepip' 2>/dev/null || install_with_apt python python3-venv || return 1
   python3 -m venv "$1" &&
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$programs/python/requirements.txt" &&
     cp "$programs"/python/*.py "$1"
@@ -52,19 +55,37 @@ wanted() {
     sha256sum | cut -d" " -f1
 }
 
+missing() {
+  local tool
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null || printf '%s\n' "$tool"
+  done
+}
+
+# Debian's packages of a language, where they are of use.
+install_with_apt() {
+  local language=$1 packages=$2
+  [ -n "$packages" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  say "$language: installing $packages with apt-get"
+  # shellcheck disable=SC2086 # several packages
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } \
+    >"$cache/apt.log" 2>&1 || {
+    say "$language: apt-get fails: $(tail -n 1 "$cache/apt.log")"
+    return 1
+  }
+}
+
 # One language that cannot be had does not keep the others from it.
 get() {
-  local language=$1 to=$cache/$1 stamp tool
-  shift
+  local language=$1 packages=$2 to=$cache/$1 stamp
+  shift 2
   stamp=$(wanted "$language")
   [ "$(cat "$to/stamp" 2>/dev/null)" = "$stamp" ] && return 0
   rm -rf "$to" && mkdir -p "$to"
-  for tool in "$@"; do
-    if ! command -v "$tool" >/dev/null; then
-      say "$language: $tool was not found"
-      return 0
-    fi
-  done
+  if [ -n "$(missing "$@")" ] && ! { install_with_apt "$language" "$packages" && hash -r && [ -z "$(missing "$@")" ]; }; then
+    say "$language: $(missing "$@" | head -n 1) was not found"
+    return 0
+  fi
   say "fetching what the programs in $language use"
   if "get_$language" "$to"; then
     echo "$stamp" >"$to/stamp"
@@ -79,14 +100,15 @@ flock 9
 which=${1:-clients}
 known=
 one() {
+  # one LANGUAGE "DEBIAN'S PACKAGES" COMMAND...
   known="$known $1"
   if [ "$which" = clients ] || [ "$which" = "$1" ]; then get "$@"; fi
 }
-one go go
-one java mvn java javac
-one node npm node
-one python python3
-one rust cargo
+one go '' go
+one java 'default-jdk-headless maven' mvn java javac
+one node 'nodejs npm' npm node
+one python 'python3 python3-venv' python3
+one rust '' cargo
 case " clients$known " in
   *" $which "*) ;;
   *)
