@@ -2,18 +2,19 @@
 //! Must not know: how spans are sent.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::sync::mpsc;
 
 use super::wire::{self, AnyValue, KeyValue, Value};
+use crate::metrics::calls::Stopwatch;
 
 /// A call that is told of.
 #[derive(Debug)]
 pub(crate) struct CallSpan {
     pub(super) done: Done,
-    pub(super) since: Instant,
+    pub(super) since: Stopwatch,
     /// Where it goes at its end; when that is full, it is dropped.
     pub(super) queue: mpsc::Sender<Box<Done>>,
 }

@@ -12,7 +12,7 @@ mod export;
 mod parent;
 mod wire;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::Request;
 use parking_lot::Mutex;
@@ -28,6 +28,7 @@ use parent::Parent;
 use crate::clock::since_1970;
 use crate::config::{SAMPLES_OF, SpanSettings};
 use crate::doors::ConnectionInfo;
+use crate::metrics::calls::Stopwatch;
 
 /// Spans that wait to be sent; further ones are dropped. *Source*: OpenTelemetry's default.
 const QUEUED_MAX: usize = 2048;
@@ -88,7 +89,7 @@ impl Spans {
             code: 0,
             message: String::new(),
         };
-        Some(Box::new(CallSpan { done, since: Instant::now(), queue: self.queue.clone() }))
+        Some(Box::new(CallSpan { done, since: Stopwatch::start(), queue: self.queue.clone() }))
     }
 
     fn draws(&self) -> bool {

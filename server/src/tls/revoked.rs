@@ -2,7 +2,7 @@
 //!
 //! Invariants: who dials us is let in only while the list can be read, as it is now: a list that
 //! went away may name whoever comes. Nothing else that is wrong with our files keeps a new list
-//! from counting. Compat: etcd reads its list for each connection, and only when it is dialled; here
+//! from counting. Compat: etcd reads its list for each connection, only when it is dialled; here
 //! whoever we dial is compared too, with the last list that could be read.
 
 use std::collections::HashSet;
