@@ -238,7 +238,9 @@ fn check_started(member: &Member, after: Started) -> Result<(), EtcdError> {
 }
 
 /// Peer URLs as they are kept: read, trimmed and sorted.
-fn read_peer_urls(given: &[String]) -> Result<Vec<String>, EtcdError> {
+///
+/// *Errors*: `MemberBadUrls`, also for none.
+pub(crate) fn read_peer_urls(given: &[String]) -> Result<Vec<String>, EtcdError> {
     let read = given.iter().map(|url| Endpoint::read(url)).collect::<Result<Vec<_>, _>>();
     let mut urls = read.map_err(|_| EtcdError::MemberBadUrls)?;
     urls.sort();

@@ -12,7 +12,7 @@ use tonic::{Request, Response as Answer, Status};
 
 use super::kv::mismatched;
 use crate::auth::Caller;
-use crate::errors::ServeError;
+use crate::errors::{ServeError, status};
 use crate::member::Member;
 use crate::members;
 
@@ -50,6 +50,8 @@ impl Cluster for ClusterDoor {
         &self,
         request: Request<pb::MemberAddRequest>,
     ) -> Result<Answer<pb::MemberAddResponse>, Status> {
+        // Compat: etcd reads them before it asks who wants this.
+        members::read_peer_urls(&request.get_ref().peer_urls).map_err(status)?;
         match self.change(request, Question::MemberAdd).await? {
             Answered::MemberAdd(answer) => {
                 Ok(Answer::new(pb::MemberAddResponse { header: self.header(), ..answer }))

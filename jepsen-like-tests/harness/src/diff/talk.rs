@@ -4,8 +4,8 @@
 //! [`people`].
 //!
 //! Invariants: the same seed, plan and answers give the same turns. Members are named by their
-//! numbers, see [`super::names`]. A conversation with authentication off never has a user `root`, so
-//! that nothing switches it on.
+//! numbers, see [`super::names`]. A conversation with authentication off never has a user `root`,
+//! so that nothing switches it on.
 //!
 //! Must not know: how turns are sent or compared.
 
