@@ -12,6 +12,7 @@ pub mod tls;
 pub mod version;
 
 mod auth;
+mod compatibility;
 mod coordination;
 mod discovery;
 mod doors;
@@ -33,6 +34,7 @@ mod tasks;
 mod tuning;
 
 pub use auth::{AuthTokenError, AuthTokenOptions};
+pub use compatibility::etcd_page;
 pub use discovery::{DiscoveryError, discover};
 pub use doors::{
     ClientService, Connection, ConnectionInfo, Listener, PeerCertificate, Reserved, client_service,
@@ -41,5 +43,4 @@ pub use doors::{
 pub use errors::ServeError;
 pub use http::{GATEWAY_PATHS, fuzz_gateway};
 pub use member::{Ids, Member, MemberParts, Onlooker};
-pub use rpc::etcd_page;
 pub use tuning::Tuning;

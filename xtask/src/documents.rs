@@ -5,6 +5,7 @@
 //! xtask fix` writes it anew and tidy only compares.
 
 pub(crate) mod commands;
+mod proofs;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -23,6 +24,7 @@ pub(crate) fn pages(root: &Path) -> Result<Vec<(String, String)>> {
 
 /// Looks at every page.
 pub(crate) fn check(root: &Path, findings: &mut Findings) -> Result<()> {
+    proofs::check(&sources(root)?, findings);
     let pages = pages(root)?;
     for (path, text) in &pages {
         match with_generated(path, text, &pages) {

@@ -200,8 +200,23 @@ pub(crate) fn fix(root: &Path) -> Result<bool> {
     Ok(generate(root)? && wrap(root, &[])? && linted && formatted)
 }
 
+/// Pages that are made of a room's tables: the page, the package, and its example that prints it.
+const PRINTED: [(&str, &str, &str); 3] = [
+    ("docs/compatibility/etcd.md", "engram-server", "etcd_page"),
+    ("docs/compatibility/flags.md", "engram-server", "flags_page"),
+    ("docs/reference/ctl.md", "engram-cluster-tools", "ctl_page"),
+];
+
 /// Writes the generated parts of the documents anew.
 pub(crate) fn generate(root: &Path) -> Result<bool> {
+    for (page, package, example) in PRINTED {
+        let arguments = ["run", "--quiet", "--locked", "-p", package, "--example", example];
+        let text = run::printed(root, "cargo", &arguments)?;
+        if std::fs::read(root.join(page)).ok().as_ref() != Some(&text) {
+            std::fs::write(root.join(page), text).with_context(|| page.to_owned())?;
+            println!("wrote {page}");
+        }
+    }
     for page in crate::documents::write(root)? {
         println!("wrote {page}");
     }

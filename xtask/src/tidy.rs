@@ -65,6 +65,8 @@ pub(crate) enum Rule {
     LeftOver,
     /// A generated document is not what it is generated from.
     Generated,
+    /// A page names a suite or a test that is not there.
+    Proof,
     /// A document links to nothing, or is missing from the summary.
     Document,
     /// A file cannot be read as what it is.

@@ -12,7 +12,7 @@ use services::etcdserverpb::auth_client::AuthClient;
 use super::global::Global;
 use super::prompt;
 use super::range::{ends, prefix_end};
-use super::show::{self, Output, Table, answers, text};
+use super::show::{self, Answer, Output, Table, text};
 use crate::ToolError;
 use crate::wire::Wire;
 
@@ -70,11 +70,9 @@ pub(crate) struct UserName {
     user: String,
 }
 
-/// Options of `user add`.
+/// How a new password is come by.
 #[derive(Debug, Args)]
-pub(crate) struct UserAdd {
-    /// The user's name; `name:password` is understood, but others can see it.
-    user: String,
+struct Asked {
     /// `false` reads the password from standard input without asking.
     #[arg(
         long,
@@ -85,6 +83,21 @@ pub(crate) struct UserAdd {
         default_missing_value = "true"
     )]
     interactive: bool,
+}
+
+impl Asked {
+    fn password(&self, user: &str) -> Result<String, ToolError> {
+        if self.interactive { prompt::new_password(user) } else { prompt::first_line() }
+    }
+}
+
+/// Options of `user add`.
+#[derive(Debug, Args)]
+pub(crate) struct UserAdd {
+    /// The user's name; `name:password` is understood, but others can see it.
+    user: String,
+    #[command(flatten)]
+    asked: Asked,
     /// The password; others can see it.
     #[arg(long, hide = true, conflicts_with = "no_password")]
     new_user_password: Option<String>,
@@ -108,16 +121,8 @@ pub(crate) struct UserGet {
 pub(crate) struct Passwd {
     /// The user's name.
     user: String,
-    /// `false` reads the password from standard input without asking.
-    #[arg(
-        long,
-        action = clap::ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = true,
-        default_missing_value = "true"
-    )]
-    interactive: bool,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 /// A user and a role.
@@ -197,33 +202,19 @@ pub(crate) async fn auth(global: &Global, verb: Auth) -> Result<(), ToolError> {
     let output = &global.output;
     match verb {
         Auth::Enable => {
-            let header = enable(&mut client).await?.header;
-            output.say(
-                || answers::header_alone(header.as_ref()),
-                || "Authentication Enabled".to_owned(),
-            )
+            let answer = enable(&mut client).await?;
+            output.say(&answer, || "Authentication Enabled".to_owned())
         }
         Auth::Disable => {
-            let header = client.auth_disable(pb::AuthDisableRequest {}).await?.into_inner().header;
-            output.say(
-                || answers::header_alone(header.as_ref()),
-                || "Authentication Disabled".to_owned(),
-            )
+            let answer = client.auth_disable(pb::AuthDisableRequest {}).await?.into_inner();
+            output.say(&answer, || "Authentication Disabled".to_owned())
         }
         Auth::Status => {
             let answer = client.auth_status(pb::AuthStatusRequest {}).await?.into_inner();
-            output.say(
-                || {
-                    answers::headed(answer.header.as_ref())
-                        .some("enabled", answer.enabled)
-                        .some("authRevision", answer.auth_revision)
-                        .into()
-                },
-                || {
-                    let revision = answer.auth_revision;
-                    format!("Authentication Status: {}\nAuthRevision: {revision}", answer.enabled)
-                },
-            )
+            output.say(&answer, || {
+                let revision = answer.auth_revision;
+                format!("Authentication Status: {}\nAuthRevision: {revision}", answer.enabled)
+            })
         }
     }
 }
@@ -251,40 +242,39 @@ pub(crate) async fn user(global: &Global, verb: User) -> Result<(), ToolError> {
         User::Add(add) => {
             let request = add.request()?;
             let name = request.name.clone();
-            let header = client(global).await?.user_add(request).await?.into_inner().header;
-            done(output, header, || format!("User {name} created"))
+            let answer = client(global).await?.user_add(request).await?.into_inner();
+            output.say(&answer, || format!("User {name} created"))
         }
         User::Delete(UserName { user }) => {
             let request = pb::AuthUserDeleteRequest { name: user.clone() };
-            let header = client(global).await?.user_delete(request).await?.into_inner().header;
-            done(output, header, || format!("User {user} deleted"))
+            let answer = client(global).await?.user_delete(request).await?.into_inner();
+            output.say(&answer, || format!("User {user} deleted"))
         }
         User::Get(get) => user_get(global, get).await,
         User::List => {
             let answer = client(global).await?.user_list(pb::AuthUserListRequest {}).await?;
             let answer = answer.into_inner();
-            names(output, answer.header, "users", "USER", &answer.users)
+            names(output, &answer, "users", "USER", &answer.users)
         }
-        User::Passwd(Passwd { user, interactive }) => {
-            let password =
-                if interactive { prompt::new_password(&user)? } else { prompt::first_line()? };
+        User::Passwd(Passwd { user, asked }) => {
+            let password = asked.password(&user)?;
             let request = pb::AuthUserChangePasswordRequest {
                 name: user,
                 password,
                 ..pb::AuthUserChangePasswordRequest::default()
             };
             let answer = client(global).await?.user_change_password(request).await?;
-            done(output, answer.into_inner().header, || "Password updated".to_owned())
+            output.say(&answer.into_inner(), || "Password updated".to_owned())
         }
         User::GrantRole(UserRole { user, role }) => {
             let request = pb::AuthUserGrantRoleRequest { user: user.clone(), role: role.clone() };
             let answer = client(global).await?.user_grant_role(request).await?.into_inner();
-            done(output, answer.header, || format!("Role {role} is granted to user {user}"))
+            output.say(&answer, || format!("Role {role} is granted to user {user}"))
         }
         User::RevokeRole(UserRole { user, role }) => {
             let request = pb::AuthUserRevokeRoleRequest { name: user.clone(), role: role.clone() };
             let answer = client(global).await?.user_revoke_role(request).await?.into_inner();
-            done(output, answer.header, || format!("Role {role} is revoked from user {user}"))
+            output.say(&answer, || format!("Role {role} is revoked from user {user}"))
         }
     }
 }
@@ -299,11 +289,10 @@ impl UserAdd {
                     return Err(ToolError::Usage("empty user name is not allowed".to_owned()));
                 }
                 Some((name, password)) => (name.to_owned(), password.to_owned()),
-                None if self.interactive => {
-                    let password = prompt::new_password(&self.user)?;
+                None => {
+                    let password = self.asked.password(&self.user)?;
                     (self.user, password)
                 }
-                None => (self.user, prompt::first_line()?),
             },
         };
         let options = Some(UserAddOptions { no_password: self.no_password });
@@ -326,7 +315,7 @@ async fn user_get(global: &Global, get: UserGet) -> Result<(), ToolError> {
         return Ok(());
     }
     output.show(
-        || answers::headed(answer.header.as_ref()).some("roles", answer.roles.as_slice()).into(),
+        &answer,
         || {
             let roles: String = answer.roles.iter().map(|role| format!(" {role}")).collect();
             format!("User: {}\nRoles:{roles}\n", get.user).into()
@@ -338,24 +327,15 @@ async fn user_get(global: &Global, get: UserGet) -> Result<(), ToolError> {
     )
 }
 
-/// An answer that is a header, and what was done.
-fn done(
-    output: &Output,
-    header: Option<pb::ResponseHeader>,
-    text: impl FnOnce() -> String,
-) -> Result<(), ToolError> {
-    output.say(|| answers::header_alone(header.as_ref()), text)
-}
-
 fn names(
     output: &Output,
-    header: Option<pb::ResponseHeader>,
+    answer: impl Answer,
     field: &'static str,
     column: &'static str,
     names: &[String],
 ) -> Result<(), ToolError> {
     output.show(
-        || answers::headed(header.as_ref()).some(field, names).into(),
+        answer,
         || names.iter().map(|name| format!("{name}\n")).collect::<String>().into(),
         || {
             let mut table = Table::new(&[column]);
@@ -372,25 +352,25 @@ pub(crate) async fn role(global: &Global, verb: Role) -> Result<(), ToolError> {
         Role::Add(RoleName { role }) => {
             let request = pb::AuthRoleAddRequest { name: role.clone() };
             let answer = client.role_add(request).await?.into_inner();
-            done(output, answer.header, || format!("Role {role} created"))
+            output.say(&answer, || format!("Role {role} created"))
         }
         Role::Delete(RoleName { role }) => {
             let request = pb::AuthRoleDeleteRequest { role: role.clone() };
             let answer = client.role_delete(request).await?.into_inner();
-            done(output, answer.header, || format!("Role {role} deleted"))
+            output.say(&answer, || format!("Role {role} deleted"))
         }
         Role::Get(RoleName { role }) => {
             let request = pb::AuthRoleGetRequest { role: role.clone() };
             let answer = client.role_get(request).await?.into_inner();
             output.show(
-                || answers::permissions(answer.header.as_ref(), &answer.perm),
+                &answer,
                 || permissions_text(&role, &answer.perm).into(),
                 || permissions_table(&role, &answer.perm),
             )
         }
         Role::List => {
             let answer = client.role_list(pb::AuthRoleListRequest {}).await?.into_inner();
-            names(output, answer.header, "roles", "ROLE", &answer.roles)
+            names(output, &answer, "roles", "ROLE", &answer.roles)
         }
         Role::GrantPermission(Grant { role, permission, keys }) => {
             let (key, range_end) = keys.ends()?;
@@ -403,7 +383,7 @@ pub(crate) async fn role(global: &Global, verb: Role) -> Result<(), ToolError> {
             let request =
                 pb::AuthRoleGrantPermissionRequest { name: role.clone(), perm: Some(perm) };
             let answer = client.role_grant_permission(request).await?.into_inner();
-            done(output, answer.header, || format!("Role {role} updated"))
+            output.say(&answer, || format!("Role {role} updated"))
         }
         Role::RevokePermission(Revoke { role, keys }) => {
             let (key, end) = keys.ends()?;
@@ -413,7 +393,7 @@ pub(crate) async fn role(global: &Global, verb: Role) -> Result<(), ToolError> {
                 range_end: end.clone().into(),
             };
             let answer = client.role_revoke_permission(request).await?.into_inner();
-            done(output, answer.header, || revoked_text(&role, &keys.key, &end))
+            output.say(&answer, || revoked_text(&role, &keys.key, &end))
         }
     }
 }

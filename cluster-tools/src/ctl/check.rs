@@ -189,7 +189,7 @@ async fn perf(global: &Global, load: &Load, prefix: &str) -> Result<(), ToolErro
     let seen = write(global, &plan).await?;
     let figures = Figures::of(&seen);
     let passed = figures.verdict(pace, &seen.errors);
-    if matches!(global.output.format, show::Format::Json | show::Format::Yaml) {
+    if global.output.format.is_whole() {
         global.output.document(
             &Object::new()
                 .with("passed", passed.is_empty())

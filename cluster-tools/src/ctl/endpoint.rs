@@ -11,9 +11,10 @@ use services::etcdserverpb::maintenance_client::MaintenanceClient;
 use tonic::Code;
 
 use super::global::Global;
+use super::show::fields::Fields;
 use super::show::figures::{bytes, go_duration};
 use super::show::table::or_dash;
-use super::show::{Doc, Object, Table, answers, notice};
+use super::show::{Answer, Doc, Object, Table, answers, notice};
 use crate::ToolError;
 
 /// Options of `endpoint`.
@@ -131,12 +132,7 @@ async fn status(global: &Global, targets: &[String]) -> Result<(), ToolError> {
         }
     }
     global.output.show(
-        || {
-            Doc::list(&found, |(endpoint, answer)| {
-                let object = Object::new().with("Endpoint", *endpoint);
-                object.with("Status", answers::status(answer)).into()
-            })
-        },
+        Statuses(&found),
         || {
             let lines = found.iter().map(|(endpoint, answer)| status_line(endpoint, answer));
             lines.collect::<String>().into()
@@ -144,6 +140,63 @@ async fn status(global: &Global, targets: &[String]) -> Result<(), ToolError> {
         || status_table(&found),
     )?;
     unhealthy_unless(failed == 0, failed)
+}
+
+/// The status of each endpoint that answered.
+struct Statuses<'a>(&'a [(&'a String, pb::StatusResponse)]);
+
+impl Answer for Statuses<'_> {
+    fn document(self, _: bool) -> Doc {
+        Doc::list(self.0, |(endpoint, answer)| {
+            let object = Object::new().with("Endpoint", *endpoint);
+            object.with("Status", answers::status(answer)).into()
+        })
+    }
+
+    fn fields(self, fields: &mut Fields, _: bool) {
+        self.0.iter().for_each(|(endpoint, answer)| fields.status(endpoint, answer));
+    }
+}
+
+/// How each endpoint is.
+struct Healths<'a>(&'a [Health]);
+
+impl Answer for Healths<'_> {
+    fn document(self, _: bool) -> Doc {
+        Doc::list(self.0, health_document)
+    }
+
+    fn fields(self, fields: &mut Fields, _: bool) {
+        for health in self.0 {
+            fields.quoted("Endpoint", &health.endpoint);
+            fields.value("Health", health.error.is_none());
+            fields.value("Took", go_duration(health.took));
+            fields.value("Error", health.error.as_deref().unwrap_or_default());
+            fields.end();
+        }
+    }
+}
+
+/// The hash of each endpoint that answered.
+struct Hashes<'a>(&'a [(&'a String, pb::HashKvResponse)]);
+
+impl Answer for Hashes<'_> {
+    fn document(self, _: bool) -> Doc {
+        Doc::list(self.0, |(endpoint, answer)| {
+            let object = Object::new().with("Endpoint", *endpoint);
+            object.with("HashKV", answers::hash_kv(answer)).into()
+        })
+    }
+
+    fn fields(self, fields: &mut Fields, _: bool) {
+        for (endpoint, answer) in self.0 {
+            fields.header(answer.header.as_ref());
+            fields.quoted("Endpoint", endpoint);
+            fields.value("Hash", answer.hash);
+            fields.value("HashRevision", answer.hash_revision);
+            fields.end();
+        }
+    }
 }
 
 fn unhealthy_unless(well: bool, failed: usize) -> Result<(), ToolError> {
@@ -227,7 +280,7 @@ async fn health(global: &Global, targets: &[String]) -> Result<(), ToolError> {
     all.sort_by(|one, other| one.endpoint.cmp(&other.endpoint));
     let failed = all.iter().filter(|health| health.error.is_some()).count();
     global.output.show(
-        || Doc::list(&all, health_document),
+        Healths(&all),
         || {
             let mut lines = String::new();
             for Health { endpoint, took, error } in &all {
@@ -279,12 +332,7 @@ async fn hash_kv(global: &Global, targets: &[String], revision: i64) -> Result<(
         }
     }
     global.output.show(
-        || {
-            Doc::list(&found, |(endpoint, answer)| {
-                let object = Object::new().with("Endpoint", *endpoint);
-                object.with("HashKV", answers::hash_kv(answer)).into()
-            })
-        },
+        Hashes(&found),
         || {
             let lines = found.iter().map(|(endpoint, answer)| {
                 format!("{endpoint}, {}, {}\n", answer.hash, answer.hash_revision)

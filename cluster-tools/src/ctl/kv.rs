@@ -151,7 +151,7 @@ pub(crate) async fn get(global: &Global, get: Get) -> Result<(), ToolError> {
         return show::line(answer.count.to_string());
     }
     output.show(
-        || answers::range(&answer),
+        &answer,
         || range_lines(output, &answer),
         || range_table(output, &answer, !get.range.is_one_key(), get.keys_only),
     )
@@ -305,7 +305,7 @@ pub(crate) async fn put(global: &Global, put: Put) -> Result<(), ToolError> {
     let answer = global.kv().await?.put(request).await?.into_inner();
     let output = &global.output;
     output.show(
-        || answers::put(&answer),
+        &answer,
         || put_lines(output, &answer),
         || {
             let revision = answer.header.map_or(0, |header| header.revision);
@@ -330,7 +330,7 @@ pub(crate) async fn del(global: &Global, del: Del) -> Result<(), ToolError> {
     let answer = global.kv().await?.delete_range(del.request()?).await?.into_inner();
     let output = &global.output;
     output.show(
-        || answers::delete(&answer),
+        &answer,
         || delete_lines(output, &answer),
         || {
             let mut text = match answer.deleted {
@@ -356,6 +356,9 @@ pub(crate) fn delete_lines(output: &Output, answer: &DeleteRangeResponse) -> Vec
 pub(crate) async fn compaction(global: &Global, ask: Compaction) -> Result<(), ToolError> {
     let request = CompactionRequest { revision: ask.revision, physical: ask.physical };
     let answer = global.kv().await?.compact(request).await?.into_inner();
+    if matches!(global.output.format, Format::Fields | Format::Protobuf) {
+        return global.output.whole(&answer);
+    }
     global.output.say(
         // etcdctl prints its line in every format; a document is what was asked for.
         || answers::headed(answer.header.as_ref()).with("compacted", ask.revision).into(),

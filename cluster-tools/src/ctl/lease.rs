@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use proto::etcdserverpb::{
-    LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
-    LeaseLeasesRequest, LeaseLeasesResponse, LeaseRevokeRequest, LeaseTimeToLiveRequest,
-    LeaseTimeToLiveResponse,
+    LeaseGrantRequest, LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesRequest,
+    LeaseLeasesResponse, LeaseRevokeRequest, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
 };
 use services::etcdserverpb::lease_client::LeaseClient;
 use tokio::sync::mpsc;
+use tonic::Status;
 
 use super::global::Global;
 use super::range::parse_lease_id;
-use super::show::{self, Doc, Object, Output, Table, answers, text};
+use super::show::{self, Output, Table, text};
 use crate::ToolError;
 use crate::catalogue::Id;
 use crate::wire::Wire;
@@ -72,57 +72,33 @@ pub(crate) struct KeepAlive {
 }
 
 pub(crate) async fn run(global: &Global, lease: Lease) -> Result<(), ToolError> {
-    let mut client = LeaseClient::new(global.channel().await?);
+    let wire = global.channel().await?;
+    let mut client = LeaseClient::new(wire.clone());
     let output = &global.output;
     match lease {
         Lease::Grant(grant) => {
             let request = LeaseGrantRequest { ttl: grant.ttl, id: 0 };
             let answer = client.lease_grant(request).await?.into_inner();
-            output.say(
-                || granted(&answer),
-                || format!("lease {:016x} granted with TTL({}s)", answer.id, answer.ttl),
-            )
+            output.say(&answer, || {
+                format!("lease {:016x} granted with TTL({}s)", answer.id, answer.ttl)
+            })
         }
         Lease::Revoke(lease) => {
             let request = LeaseRevokeRequest { id: lease.id };
             let answer = client.lease_revoke(request).await?.into_inner();
-            output.say(
-                || answers::header_alone(answer.header.as_ref()),
-                || format!("lease {:016x} revoked", lease.id),
-            )
+            output.say(&answer, || format!("lease {:016x} revoked", lease.id))
         }
         Lease::Timetolive(ask) => {
             let request = LeaseTimeToLiveRequest { id: ask.lease.id, keys: ask.keys };
             let answer = client.lease_time_to_live(request).await?.into_inner();
-            output.say(|| time_to_live(&answer), || time_to_live_text(output, &answer, ask.keys))
+            output.say(&answer, || time_to_live_text(output, &answer, ask.keys))
         }
         Lease::List => {
             let answer = client.lease_leases(LeaseLeasesRequest {}).await?.into_inner();
             list(output, &mut client, &answer).await
         }
-        Lease::KeepAlive(keep) => keep_alive(output, &mut client, &keep).await,
+        Lease::KeepAlive(keep) => keep_alive(output, wire, &keep).await,
     }
-}
-
-fn granted(answer: &LeaseGrantResponse) -> Doc {
-    answers::header_fields(answer.header.as_ref())
-        .with("ID", answer.id)
-        .with("TTL", answer.ttl)
-        .with("Error", answer.error.as_str())
-        .into()
-}
-
-fn time_to_live(answer: &LeaseTimeToLiveResponse) -> Doc {
-    let keys = match answer.keys.is_empty() {
-        true => Doc::Null,
-        false => Doc::list(&answer.keys, |key| Doc::bytes(key)),
-    };
-    answers::header_fields(answer.header.as_ref())
-        .with("id", answer.id)
-        .with("ttl", answer.ttl)
-        .with("granted-ttl", answer.granted_ttl)
-        .with("keys", keys)
-        .into()
 }
 
 fn time_to_live_text(output: &Output, answer: &LeaseTimeToLiveResponse, keys: bool) -> String {
@@ -159,14 +135,7 @@ async fn list(
         }
     }
     output.show(
-        || {
-            let one = |lease: &proto::etcdserverpb::LeaseStatus| {
-                Object::new().with("id", lease.id).into()
-            };
-            answers::header_fields(answer.header.as_ref())
-                .with("leases", Doc::list(&answer.leases, one))
-                .into()
-        },
+        answer,
         || {
             let mut text = format!("found {} leases\n", answer.leases.len());
             answer.leases.iter().for_each(|lease| text.push_str(&format!("{:016x}\n", lease.id)));
@@ -176,13 +145,9 @@ async fn list(
     )
 }
 
-async fn keep_alive(
-    output: &Output,
-    client: &mut LeaseClient<Wire>,
-    keep: &KeepAlive,
-) -> Result<(), ToolError> {
+async fn keep_alive(output: &Output, wire: Wire, keep: &KeepAlive) -> Result<(), ToolError> {
     let id = keep.lease.id;
-    let mut renewal = Renewal::start(client, id).await?;
+    let mut renewal = Renewal::start(wire, id).await?;
     loop {
         let answer = renewal.once().await?;
         if answer.ttl <= 0 {
@@ -194,15 +159,7 @@ async fn keep_alive(
             // Compat: etcdctl ends well here.
             return show::line(format!("lease {id:016x} expired or revoked."));
         }
-        output.say(
-            || {
-                answers::header_fields(answer.header.as_ref())
-                    .with("ID", answer.id)
-                    .with("TTL", answer.ttl)
-                    .into()
-            },
-            || format!("lease {id:016x} keepalived with TTL({})", answer.ttl),
-        )?;
+        output.say(&answer, || format!("lease {id:016x} keepalived with TTL({})", answer.ttl))?;
         if keep.once {
             return Ok(());
         }
@@ -215,9 +172,15 @@ fn pause(ttl_s: i64) -> Duration {
     Duration::from_millis(u64::try_from(ttl_s).unwrap_or(1).saturating_mul(1000) / 3)
 }
 
-/// An open stream of renewals of one lease.
+/// Renewals of one lease, on a stream that is opened anew when its token has run out.
 pub(crate) struct Renewal {
+    wire: Wire,
     id: i64,
+    stream: Stream,
+}
+
+/// An open stream.
+struct Stream {
     requests: mpsc::Sender<LeaseKeepAliveRequest>,
     answers: tonic::Streaming<LeaseKeepAliveResponse>,
     /// The request that opened the stream is answered first.
@@ -226,21 +189,22 @@ pub(crate) struct Renewal {
 
 impl Renewal {
     /// Opens the stream, with the first renewal.
-    pub(crate) async fn start(client: &mut LeaseClient<Wire>, id: i64) -> Result<Self, ToolError> {
-        let (requests, outgoing) = mpsc::channel(1);
-        requests.send(LeaseKeepAliveRequest { id }).await.map_err(|_| lost())?;
-        let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
-        let answers = client.lease_keep_alive(outgoing).await?.into_inner();
-        Ok(Self { id, requests, answers, asked: true })
+    pub(crate) async fn start(wire: Wire, id: i64) -> Result<Self, ToolError> {
+        let stream = Stream::open(&wire, id).await?;
+        Ok(Self { wire, id, stream })
     }
 
     /// Renews; a TTL of 0 says that the lease is gone.
     pub(crate) async fn once(&mut self) -> Result<LeaseKeepAliveResponse, ToolError> {
-        if !std::mem::take(&mut self.asked) {
-            let request = LeaseKeepAliveRequest { id: self.id };
-            self.requests.send(request).await.map_err(|_| lost())?;
-        }
-        self.answers.message().await?.ok_or_else(lost)
+        let (wire, id, stream) = (&self.wire, self.id, &mut self.stream);
+        let mut is_new = true;
+        let renew = async || {
+            if !std::mem::take(&mut is_new) {
+                *stream = Stream::open(wire, id).await?;
+            }
+            stream.once(id).await
+        };
+        Ok(wire.again(renew).await?)
     }
 
     /// Renews until the lease is gone or the server is.
@@ -253,6 +217,29 @@ impl Renewal {
             }
         }
     }
+}
+
+impl Stream {
+    async fn open(wire: &Wire, id: i64) -> Result<Self, Status> {
+        let (requests, outgoing) = mpsc::channel(1);
+        requests.send(LeaseKeepAliveRequest { id }).await.map_err(|_| ended())?;
+        let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
+        let mut client = LeaseClient::new(wire.clone());
+        let answers = client.lease_keep_alive(outgoing).await?.into_inner();
+        Ok(Self { requests, answers, asked: true })
+    }
+
+    async fn once(&mut self, id: i64) -> Result<LeaseKeepAliveResponse, Status> {
+        if !std::mem::take(&mut self.asked) {
+            // A stream that was closed says why when it is read.
+            let _ = self.requests.send(LeaseKeepAliveRequest { id }).await;
+        }
+        self.answers.message().await?.ok_or_else(ended)
+    }
+}
+
+fn ended() -> Status {
+    Status::unavailable("the stream of renewals ended")
 }
 
 fn lost() -> ToolError {

@@ -16,7 +16,7 @@ use super::endpoint::{alarm_name, status_of};
 use super::global::Global;
 use super::range::parse_member_id;
 use super::show::figures::{bytes, go_duration};
-use super::show::{self, Format, Object, Output, Table, answers, notice};
+use super::show::{self, Format, Object, Output, Table, notice};
 use crate::ToolError;
 
 /// The verbs of `alarm`.
@@ -93,7 +93,7 @@ pub(crate) async fn alarm(global: &Global, verb: Alarm) -> Result<(), ToolError>
 
 fn show_alarms(output: &Output, answer: &pb::AlarmResponse, none: &str) -> Result<(), ToolError> {
     output.show(
-        || answers::alarms(answer.header.as_ref(), &answer.alarms),
+        answer,
         || {
             let lines = answer.alarms.iter().map(|alarm| {
                 format!("memberID:{} alarm:{}\n", alarm.member_id, alarm_name(alarm.alarm))
@@ -153,10 +153,9 @@ pub(crate) async fn move_leader(global: &Global, ask: MoveLeader) -> Result<(), 
         let mut client = MaintenanceClient::new(global.channel_to(endpoint).await?);
         let request = pb::MoveLeaderRequest { target_id: ask.target };
         let answer = client.move_leader(request).await?.into_inner();
-        return global.output.say(
-            || answers::header_alone(answer.header.as_ref()),
-            || format!("Leadership transferred from {member:x} to {:x}", ask.target),
-        );
+        return global.output.say(&answer, || {
+            format!("Leadership transferred from {member:x} to {:x}", ask.target)
+        });
     }
     let text = format!("no leader endpoint given at [{}]", global.endpoints.join(" "));
     Err(ToolError::Usage(text))
@@ -171,13 +170,9 @@ pub(crate) async fn downgrade(global: &Global, verb: Downgrade) -> Result<(), To
     let mut client = MaintenanceClient::new(global.channel().await?);
     let request = pb::DowngradeRequest { action: action as i32, version };
     let answer = client.downgrade(request).await?.into_inner();
-    global.output.say(
-        || {
-            let object = answers::headed(answer.header.as_ref());
-            object.some("version", answer.version.as_str()).into()
-        },
-        || format!("Downgrade {word} success, cluster version {}", answer.version),
-    )
+    global
+        .output
+        .say(&answer, || format!("Downgrade {word} success, cluster version {}", answer.version))
 }
 
 pub(crate) async fn snapshot(global: &Global, verb: Snapshot) -> Result<(), ToolError> {
@@ -199,15 +194,8 @@ pub(crate) async fn snapshot(global: &Global, verb: Snapshot) -> Result<(), Tool
     tokio::fs::rename(&beside, &file).await?;
     let place = file.display().to_string();
     match global.output.format {
-        Format::Json | Format::Yaml => global.output.document(
-            &Object::new()
-                .with("file", place)
-                .with("size_bytes", size)
-                .with("version", version)
-                .into(),
-        ),
         Format::Table => show::line(format!("Snapshot saved at {place}, {}", bytes(size))),
-        Format::Simple => {
+        Format::Simple | Format::Protobuf => {
             show::line(format!("Snapshot saved at {place}"))?;
             if version.is_empty() {
                 Ok(())
@@ -215,6 +203,10 @@ pub(crate) async fn snapshot(global: &Global, verb: Snapshot) -> Result<(), Tool
                 show::line(format!("Server version {version}"))
             }
         }
+        _ => global.output.whole(|| {
+            let saved = Object::new().with("file", place).with("size_bytes", size);
+            saved.with("version", version).into()
+        }),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `engram ctl`: everything etcdctl does, in better words, and what an operator wishes it did.
 //!
 //! Invariants: it speaks nothing but the published etcd API (and HTTP for metrics), so it works
-//! with the real etcd as well; `-o simple` and `-o json` are etcdctl's own output; a command line
-//! of etcdctl means the same here.
+//! with the real etcd as well; `-o simple`, `json`, `fields` and `protobuf` are etcdctl's own
+//! output; a command line of etcdctl means the same here.
 //!
 //! Must not know: how the server is built inside.
 
@@ -89,6 +89,8 @@ enum Verb {
     )]
     Txn(txn::Txn),
     /// Drop history before a revision.
+    // Short as before `completion` was there.
+    #[command(alias = "comp")]
     Compaction(kv::Compaction),
     /// Print changes to a key or a range as they happen.
     #[command(
@@ -151,6 +153,11 @@ enum Verb {
         after_help = "Example:\n  engram ctl context set prod --endpoints https://a:2379,https://b:2379 --cacert ca.pem\n  engram ctl context use prod"
     )]
     Context(context::Verb),
+    /// Print a completion script; `engram completions` has one for all of engram.
+    Completion {
+        /// bash, zsh or fish.
+        shell: String,
+    },
     /// Print the versions.
     Version,
     /// List the global flags.
@@ -194,6 +201,7 @@ fn begin(ctl: Ctl) -> ExitCode {
         Verb::Context(verb) => {
             crate::finish(context::run(&flags.output(), verb, flags.as_context()))
         }
+        Verb::Completion { shell } => crate::finish(completion(&shell)),
         Verb::Version => crate::finish(version(&flags.output())),
         Verb::Options => crate::finish(options()),
         verb => match flags.resolve() {
@@ -232,8 +240,14 @@ async fn dispatch(global: Global, verb: Verb) -> Result<(), ToolError> {
         Verb::MakeMirror(mirror) => mirror::run(global, mirror).await,
         Verb::Migrate(migrate) => migrate::run(global, migrate).await,
         // Those that ask nobody were run before.
-        Verb::Context(_) | Verb::Version | Verb::Options => Ok(()),
+        Verb::Context(_) | Verb::Completion { .. } | Verb::Version | Verb::Options => Ok(()),
     }
+}
+
+/// The script for the name that the verbs are called under.
+fn completion(shell: &str) -> Result<(), ToolError> {
+    let tree = clap::Command::new("engram").subcommand(Ctl::command().name("ctl"));
+    show::write(&crate::manual::completions(shell, tree)?)
 }
 
 /// The API that etcdctl of this version speaks.
@@ -350,6 +364,7 @@ mod tests {
             "elect -l name",
             "move-leader a759d8e1c4eeb940",
             "comp 5",
+            "completion bash",
             "snapshot save f --command-timeout 1m30s",
         ] {
             let words = ["engram ctl"].into_iter().chain(line.split(' '));

@@ -10,10 +10,13 @@ Everything etcdctl 3.7 does, and what an operator wishes it did. It speaks the p
 so it works with every etcd v3 endpoint. Generated from the command tree in
 `cluster-tools/src/ctl`.
 
-- A command line of etcdctl means the same here. `-o simple` and `-o json` print what etcdctl
-  prints, so that scripts port; where etcdctl prints a sentence for `-w json` too (`defrag`,
-  `compaction`, `auth enable` and `disable`), a document is printed. The default is a table, and
-  `-o yaml` is the JSON as YAML. The formats `fields` and `protobuf` are not offered.
+- A command line of etcdctl means the same here. `-o simple`, `-o json`, `-o fields` and
+  `-o protobuf` print what etcdctl prints, so that scripts port; where etcdctl prints a sentence
+  for `-w json` too (`defrag`, `compaction`, `auth enable` and `disable`), a document is printed,
+  and where it refuses `fields`, or prints only the header of an answer about leases as
+  `protobuf`, the whole answer is. The default is a table, and `-o yaml` is the JSON as YAML.
+- A command that outlives its token (`lock`, `elect`, `lease keep-alive`, `watch`, `top`,
+  `make-mirror`, `migrate --follow`) logs in again by itself, once for each refusal.
 - A command line that makes no sense ends with 128, also where etcdctl ends with 1 (flags and
   commands that it does not know).
 - Keys and values never drive the terminal: control bytes are shown as `\\x1b`, or all bytes with

@@ -22,7 +22,6 @@ use super::kv;
 use super::lease::Renewal;
 use super::process;
 use super::range::prefix_end;
-use super::show::answers;
 use crate::ToolError;
 use crate::catalogue::Id;
 
@@ -96,13 +95,14 @@ async fn in_session(
     ttl_s: i64,
     first: impl AsyncFnOnce(&Session<'_>, &Place) -> Result<(), ToolError>,
 ) -> Result<(), ToolError> {
-    let mut leases = LeaseClient::new(global.channel().await?);
+    let wire = global.channel().await?;
+    let mut leases = LeaseClient::new(wire.clone());
     let grant = pb::LeaseGrantRequest { ttl: ttl_s, id: 0 };
     let lease = leases.lease_grant(grant).await?.into_inner().id;
     let session = Session { global, lease };
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let renewal = Renewal::start(&mut leases, lease).await?;
+    let renewal = Renewal::start(wire, lease).await?;
     let work = async {
         let place = session.enter(name, value).await?;
         session.wait(name, &place).await?;
@@ -220,7 +220,7 @@ impl Session<'_> {
 fn show_pair(global: &Global, answer: &pb::RangeResponse) -> Result<(), ToolError> {
     let output = &global.output;
     output.show(
-        || answers::range(answer),
+        answer,
         || kv::range_lines(output, answer),
         || kv::range_table(output, answer, false, false),
     )

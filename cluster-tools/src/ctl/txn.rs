@@ -15,7 +15,7 @@ use proto::etcdserverpb::{Compare, RequestOp, TxnRequest, TxnResponse};
 
 use super::global::Global;
 use super::kv;
-use super::show::{self, Output, answers};
+use super::show::{self, Output};
 use super::words::words;
 use crate::ToolError;
 use crate::catalogue::Id;
@@ -50,7 +50,7 @@ pub(crate) async fn run(global: &Global, txn: Txn) -> Result<(), ToolError> {
         )?;
     let answer = global.kv().await?.txn(request).await?.into_inner();
     let output = &global.output;
-    output.show(|| answers::txn(&answer), || simple(output, &answer), || table(output, &answer))
+    output.show(&answer, || simple(output, &answer), || table(output, &answer))
 }
 
 fn read(

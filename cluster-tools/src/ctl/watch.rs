@@ -21,11 +21,12 @@ use tonic::{Code, Status};
 
 use super::global::Global;
 use super::range::ends;
-use super::show::{self, Output, answers, notice};
+use super::show::{self, Output, notice};
 use super::words::{quote, words};
 use super::{kv, process};
 use crate::ToolError;
 use crate::catalogue::Id;
+use crate::wire::is_stale;
 
 /// Options of `watch`.
 #[derive(Debug, Clone, Args)]
@@ -115,7 +116,7 @@ async fn follow(
             }
         }
     }
-    Err(ToolError::Rpc(Status::unavailable("the watch stream ended")))
+    Err(ToolError::Rpc(ended()))
 }
 
 /// The answers of a stream, as they come in.
@@ -124,6 +125,16 @@ type Answers = mpsc::Receiver<Result<WatchResponse, Status>>;
 /// Opens a stream. etcd answers the call only with the first created watch, so the call is left to
 /// a task of its own and must not hold up the requests.
 async fn open(global: &Global) -> Result<(mpsc::Sender<WatchRequest>, Answers), ToolError> {
+    // A full queue holds the server up, as a slow reader should.
+    let (forward, answers) = mpsc::channel(16);
+    Ok((open_into(global, forward).await?, answers))
+}
+
+/// The same, with its answers, and its end as an error, to a queue that there is.
+async fn open_into(
+    global: &Global,
+    forward: mpsc::Sender<Result<WatchResponse, Status>>,
+) -> Result<mpsc::Sender<WatchRequest>, ToolError> {
     let (requests, outgoing) = mpsc::channel(16);
     let mut call = tonic::Request::new(tokio_stream::wrappers::ReceiverStream::new(outgoing));
     let on = MetadataValue::from_static(REQUIRE_LEADER_ON);
@@ -132,8 +143,6 @@ async fn open(global: &Global) -> Result<(mpsc::Sender<WatchRequest>, Answers), 
     unhurried.dialing.request_timeout = None;
     let client = WatchClient::new(unhurried.channel().await?);
     let mut client = client.max_decoding_message_size(global.receive_bytes_max);
-    // A full queue holds the server up, as a slow reader should.
-    let (forward, answers) = mpsc::channel(16);
     tokio::spawn(async move {
         let mut stream = match client.watch(call).await {
             Ok(stream) => stream.into_inner(),
@@ -149,19 +158,29 @@ async fn open(global: &Global) -> Result<(mpsc::Sender<WatchRequest>, Answers), 
                 return;
             }
         }
+        drop(forward.send(Err(ended())).await);
     });
-    Ok((requests, answers))
+    Ok(requests)
+}
+
+fn ended() -> Status {
+    Status::unavailable("the watch stream ended")
 }
 
 async fn ask(requests: &mpsc::Sender<WatchRequest>, union: RequestUnion) -> Result<(), ToolError> {
     let request = WatchRequest { request_union: Some(union) };
-    let closed = |_| ToolError::Rpc(Status::unavailable("the watch stream ended"));
+    let closed = |_| ToolError::Rpc(ended());
     requests.send(request).await.map_err(closed)
 }
 
 async fn interactive(global: &Global, default_key: Option<String>) -> Result<(), ToolError> {
-    let (requests, mut answers) = open(global).await?;
+    let (forward, mut answers) = mpsc::channel(16);
+    let mut requests = open_into(global, forward.clone()).await?;
+    // Compat: etcd ends the watches of a stream that nobody can ask anything more.
+    let mut earlier = Vec::new();
     let mut lines = typed_lines();
+    // What was asked last, once, for when the stream's token has run out.
+    let mut last = None;
     loop {
         tokio::select! {
             line = lines.recv() => {
@@ -170,15 +189,23 @@ async fn interactive(global: &Global, default_key: Option<String>) -> Result<(),
                     return Err(ToolError::of(Id::Input, text));
                 };
                 match understand(&line, default_key.as_ref()) {
-                    Ok(union) => ask(&requests, union).await?,
+                    Ok(union) => {
+                        last = Some(union.clone());
+                        ask(&requests, union).await?;
+                    }
                     Err(why) => notice(format!("Invalid command {line} ({why})")),
                 }
             }
             answer = answers.recv() => {
-                let Some(answer) = answer.transpose()? else {
-                    return Err(ToolError::Rpc(Status::unavailable("the watch stream ended")));
-                };
-                if answer.canceled {
+                let answer = answer.transpose()?.ok_or_else(ended)?;
+                if answer.canceled && is_stale(&Status::unknown(&answer.cancel_reason))
+                    && let Some(union) = last.take()
+                {
+                    // Who opens a stream logs in; what is watched on the old one goes on there.
+                    let fresh = open_into(global, forward.clone()).await?;
+                    earlier.push(std::mem::replace(&mut requests, fresh));
+                    ask(&requests, union).await?;
+                } else if answer.canceled {
                     notice(canceled(&answer).to_string());
                 } else {
                     print(&global.output, &answer)?;
@@ -252,7 +279,7 @@ fn print(output: &Output, answer: &WatchResponse) -> Result<(), ToolError> {
         show::line(format!("progress notify: {revision}"))?;
     }
     output.show(
-        || answers::watch(answer),
+        answer,
         || {
             let mut lines = Vec::new();
             for event in &answer.events {

@@ -1,13 +1,15 @@
-//! Who asks: a token, fetched with a password where one is given.
+//! Who asks: a token, fetched with a password where one is given, and fetched again when it has
+//! run out.
 //!
 //! Invariant: a password is in no message, no error and no debug output.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::HeaderValue;
 use proto::etcdserverpb::AuthenticateRequest;
 use services::etcdserverpb::auth_client::AuthClient;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 use crate::ToolError;
 use crate::catalogue::Id;
@@ -34,10 +36,11 @@ impl std::fmt::Debug for Login {
     }
 }
 
-/// Puts the token into each request.
-#[derive(Clone, Default)]
+/// The token of each request; all clones have the same.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Credentials {
-    token: Option<MetadataValue<Ascii>>,
+    login: Arc<Login>,
+    token: Arc<RwLock<Option<HeaderValue>>>,
 }
 
 impl Credentials {
@@ -47,22 +50,44 @@ impl Credentials {
     ///
     /// *Errors*: what the server says of the user and the password.
     pub(crate) async fn of(login: &Login, channel: &Channel) -> Result<Self, ToolError> {
-        let token = match login {
-            Login::Nobody => return Ok(Self::default()),
-            Login::Token(token) => token.clone(),
-            Login::Password { user, password } => {
-                let request =
-                    AuthenticateRequest { name: user.clone(), password: password.clone() };
-                match AuthClient::new(channel.clone()).authenticate(request).await {
-                    Ok(answer) => answer.into_inner().token,
-                    Err(status) if is_not_enabled(&status) => return Ok(Self::default()),
-                    Err(status) => return Err(status.into()),
-                }
-            }
-        };
-        let token = MetadataValue::try_from(token)
+        let credentials = Self { login: Arc::new(login.clone()), token: Arc::default() };
+        match login {
+            Login::Nobody => {}
+            Login::Token(token) => credentials.keep(token)?,
+            Login::Password { .. } => credentials.renew(channel).await?,
+        }
+        Ok(credentials)
+    }
+
+    /// Whether there is a password to log in again with.
+    pub(crate) fn can_renew(&self) -> bool {
+        matches!(*self.login, Login::Password { .. })
+    }
+
+    /// Logs in again where there is a password to do it with.
+    pub(crate) async fn renew(&self, channel: &Channel) -> Result<(), ToolError> {
+        let Login::Password { user, password } = &*self.login else { return Ok(()) };
+        let request = AuthenticateRequest { name: user.clone(), password: password.clone() };
+        match AuthClient::new(channel.clone()).authenticate(request).await {
+            Ok(answer) => self.keep(&answer.into_inner().token),
+            Err(status) if is_not_enabled(&status) => Ok(()),
+            Err(status) => Err(status.into()),
+        }
+    }
+
+    fn keep(&self, token: &str) -> Result<(), ToolError> {
+        let mut token = HeaderValue::try_from(token)
             .map_err(|_| ToolError::of(Id::NoUser, "the token holds bytes no header may have"))?;
-        Ok(Self { token: Some(token) })
+        token.set_sensitive(true);
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        Ok(())
+    }
+
+    /// Puts the token into a request's headers.
+    pub(crate) fn put(&self, headers: &mut http::HeaderMap) {
+        if let Some(token) = &*self.token.read().unwrap_or_else(PoisonError::into_inner) {
+            headers.insert(proto::metadata::TOKEN, token.clone());
+        }
     }
 }
 
@@ -70,11 +95,44 @@ fn is_not_enabled(status: &Status) -> bool {
     status.code() == Code::FailedPrecondition && status.message().contains("not enabled")
 }
 
-impl Interceptor for Credentials {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.token {
-            request.metadata_mut().insert(proto::metadata::TOKEN, token.clone());
+/// Whether a new token may help: the old one has run out, users have changed since, or
+/// authentication was switched on after a login that found it off.
+///
+/// # Source
+/// etcd's client (`retry_interceptor.go`).
+pub(crate) fn is_stale(status: &Status) -> bool {
+    const STALE: [&str; 3] =
+        ["invalid auth token", "revision of auth store is old", "user name is empty"];
+    STALE.iter().any(|text| status.message().ends_with(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credentials, Login, is_stale};
+    use tonic::Status;
+
+    #[test]
+    fn a_new_token_helps_only_where_the_old_one_is_the_reason() {
+        let rows = [
+            ("etcdserver: invalid auth token", true),
+            ("etcdserver: revision of auth store is old", true),
+            ("etcdserver: user name is empty", true),
+            ("etcdserver: permission denied", false),
+            ("etcdserver: authentication failed, invalid user ID or password", false),
+        ];
+        for (text, stale) in rows {
+            assert_eq!(is_stale(&Status::unknown(text)), stale, "{text}");
         }
-        Ok(request)
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let login = Login::Password { user: "u".to_owned(), password: "secret".to_owned() };
+        let credentials = Credentials { login: login.into(), ..Credentials::default() };
+        credentials.keep("very.secret").expect("a token");
+        assert!(!format!("{credentials:?}").contains("secret"), "{credentials:?}");
+        let mut headers = http::HeaderMap::new();
+        credentials.put(&mut headers);
+        assert_eq!(headers["token"], "very.secret");
     }
 }

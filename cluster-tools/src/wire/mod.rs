@@ -7,6 +7,7 @@
 
 mod credentials;
 mod http_get;
+mod renewing;
 mod stream;
 pub(crate) mod tls;
 
@@ -14,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-pub(crate) use credentials::{Credentials, Login};
+pub(crate) use credentials::{Credentials, Login, is_stale};
 pub(crate) use http_get::get;
+pub(crate) use renewing::Wire;
 pub(crate) use stream::{Address, certificates, open};
 
 use crate::ToolError;
@@ -26,9 +27,6 @@ use crate::ToolError;
 /// Compat: grpc-go, and so etcdctl, never pings more often, whatever it is told; members show out
 /// who does.
 const PING_INTERVAL_MIN: Duration = Duration::from_secs(10);
-
-/// A gRPC channel that sends the asker's token along.
-pub(crate) type Wire = InterceptedService<Channel, Credentials>;
 
 /// How connections are made; what etcdctl's global flags say of them.
 #[derive(Debug, Clone)]

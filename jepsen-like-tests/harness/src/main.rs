@@ -210,17 +210,28 @@ async fn run(suite: Suite) -> Result<()> {
 async fn break_cluster(programs: &Programs, seed: u64, rounds: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let summary = rounds::run(programs, folder.path(), seed, rounds).await;
+    tell(summary, folder, ("rounds", "--rounds"), seed, rounds)
+}
+
+/// Prints what a suite under load came to; the files of one that failed are kept.
+fn tell(
+    summary: Result<rounds::Summary>,
+    folder: tempfile::TempDir,
+    (suite, flag): (&str, &str),
+    seed: u64,
+    count: u64,
+) -> Result<()> {
     if summary.as_ref().map_or(true, |summary| summary.failed > 0) {
         println!("the members' files and logs are kept in {}", folder.keep().display());
     }
     let summary = summary?;
     println!(
-        "rounds seed {seed}: {} operations answered, {} unknown, {} events checked, longest time \
+        "{suite} seed {seed}: {} operations answered, {} unknown, {} events checked, longest time \
          without an acknowledged write {} ms",
         summary.answered, summary.unknown, summary.events, summary.longest_gap_ms
     );
-    let again = format!("engram-harness rounds --seed {seed} --rounds {rounds}");
-    finish("rounds", summary.passed, summary.failed, &again)
+    let again = format!("engram-harness {suite} --seed {seed} {flag} {count}");
+    finish(suite, summary.passed, summary.failed, &again)
 }
 
 async fn drive_clients(programs: &Programs, only: Option<&str>) -> Result<()> {
@@ -270,17 +281,7 @@ async fn authenticate(programs: &Programs, seed: u64, requests: u64) -> Result<(
 async fn drill_members(programs: &Programs, seed: u64, drills: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let summary = drills::run(programs, folder.path(), seed, drills).await;
-    if summary.as_ref().map_or(true, |summary| summary.failed > 0) {
-        println!("the members' files and logs are kept in {}", folder.keep().display());
-    }
-    let summary = summary?;
-    println!(
-        "drills seed {seed}: {} operations answered, {} unknown, {} events checked, longest time \
-         without an acknowledged write {} ms",
-        summary.answered, summary.unknown, summary.events, summary.longest_gap_ms
-    );
-    let again = format!("engram-harness drills --seed {seed} --drills {drills}");
-    finish("drills", summary.passed, summary.failed, &again)
+    tell(summary, folder, ("drills", "--drills"), seed, drills)
 }
 
 async fn refuse(programs: &Programs) -> Result<()> {
@@ -297,7 +298,7 @@ async fn refuse(programs: &Programs) -> Result<()> {
 async fn compare_ctl(programs: &Programs) -> Result<()> {
     let etcdctl = programs.peers.join("etcdctl");
     let (mut passed, mut failed) = (0, 0);
-    for format in ["simple", "json"] {
+    for format in ["simple", "json", "fields", "protobuf"] {
         let folder = tempfile::tempdir()?;
         let mut members = Vec::new();
         for side in ["theirs", "ours"] {
@@ -315,6 +316,17 @@ async fn compare_ctl(programs: &Programs) -> Result<()> {
         let (alike, findings) = ctl::run(theirs, ours, format).await?;
         findings.iter().for_each(|finding| println!("  {finding}"));
         passed += alike as u64;
+        failed += findings.len() as u64;
+    }
+    let (there, missing) = ctl::verbs::run(&etcdctl, &programs.engram).await?;
+    missing.iter().for_each(|missing| println!("  engram ctl does not have: {missing}"));
+    passed += there;
+    failed += missing.len() as u64;
+    for kind in [Kind::Etcd, Kind::Engram] {
+        let folder = tempfile::tempdir()?;
+        let findings = ctl::sessions::run(programs, folder.path(), kind).await?;
+        findings.iter().for_each(|finding| println!("  {kind:?}: {finding}"));
+        passed += ctl::sessions::COUNT - findings.len() as u64;
         failed += findings.len() as u64;
     }
     let folder = tempfile::tempdir()?;

@@ -291,8 +291,13 @@ pub fn flags_page() -> String {
          Generated from the table in `server/src/config/flags.rs`; a test compares them.\n\
          Every flag is also read from its variable (`ETCD_DATA_DIR` for `--data-dir`); a flag\n\
          wins over its variable. An ignored flag is named in one warning; a refused one stops\n\
-         the start unless it has its default value.\n\n\
-         | flag | default | state | note |\n|---|---|---|---|\n",
+         the start unless it has its default value. That each is read and treated as its row\n\
+         says is shown by \
+         `config/tests::an_ignored_flag_is_named_in_one_warning_and_only_when_it_differs`\n\
+         and its neighbours; *shown by* names a test in which the flag does its work, and is \
+         empty\n\
+         where only the reading is tested.\n\n\
+         | flag | default | state | note | shown by |\n|---|---|---|---|---|\n",
     );
     for flag in FLAGS {
         let (state, note) = match flag.treatment {
@@ -304,7 +309,9 @@ pub fn flags_page() -> String {
             "" => String::new(),
             value => format!("`{value}`"),
         };
-        page.push_str(&format!("| `--{}` | {default} | {state} | {note} |\n", flag.name));
+        let shown = super::shown::by(flag.name).map(|proof| format!("`{proof}`"));
+        let shown = shown.unwrap_or_default();
+        page.push_str(&format!("| `--{}` | {default} | {state} | {note} | {shown} |\n", flag.name));
     }
     page
 }

@@ -14,6 +14,7 @@ mod listeners;
 mod logs;
 mod parse;
 mod resolve;
+mod shown;
 mod spans;
 mod text;
 mod tls;

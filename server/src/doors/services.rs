@@ -104,6 +104,9 @@ impl Services {
             Service::Auth => self.auth.clone().call(request),
             Service::Lock => self.lock.clone().call(request),
             Service::Election => self.election.clone().call(request),
+            Service::Health if request.uri().path().ends_with("/List") => {
+                Box::pin(std::future::ready(Ok(super::health_list::list())))
+            }
             Service::Health => self.health.clone().call(request),
             Service::Reflection => (self.reflection)(request),
             Service::ReflectionAlpha => (self.reflection_alpha)(request),

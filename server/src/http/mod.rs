@@ -13,4 +13,4 @@ pub(crate) use gateway::Gateway;
 pub use gateway::{GATEWAY_PATHS, fuzz_gateway};
 pub(crate) use health::Check;
 pub(crate) use pages::{client_pages, metrics_pages, not_found};
-pub(crate) use tables::tables;
+pub(crate) use tables::{counts, tables};

@@ -25,7 +25,7 @@ use calls::Calls;
 use counts::ClientVersions;
 use page::Page;
 pub(crate) use process::{Process, command_line};
-pub(crate) use table::tables;
+pub(crate) use table::{counts, tables};
 
 /// The newest result of a check, and how often it (failed, passed).
 #[derive(Debug, Clone, Copy, Default)]

@@ -24,5 +24,4 @@ pub(crate) use kv::KvDoor;
 pub(crate) use lease::LeaseDoor;
 pub(crate) use lock::LockDoor;
 pub(crate) use maintenance::MaintenanceDoor;
-pub use methods::etcd_page;
 pub(crate) use watch::WatchDoor;

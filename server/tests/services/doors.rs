@@ -31,6 +31,7 @@ async fn unserved_rpcs_answer_unimplemented() {
 async fn health_is_told_over_grpc() {
     let node = one().await;
     call(&node, "/grpc.health.v1.Health/Check").await.expect("serving");
+    call(&node, "/grpc.health.v1.Health/List").await.expect("listed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,6 +120,35 @@ async fn pages_answer_as_etcds() {
     assert_eq!(http(&node.address, "OPTIONS", "/bogus").await, (200, String::new()));
     let (code, body) = http(&node.address, "GET", "//health").await;
     assert_eq!((code, body.trim()), (307, "<a href=\"/health\">Temporary Redirect</a>."));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_variables_for_debugging_tell_of_the_process_and_of_raft() {
+    let node = one().await;
+    let (code, page) = http(&node.address, "GET", "/debug/vars").await;
+    assert_eq!(code, 200);
+    let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+    assert!(page["cmdline"].as_array().is_some_and(|words| !words.is_empty()), "{page}");
+    let id = format!("{:x}", node.member.ids().member_id);
+    let raft = &page["raft.status"];
+    assert_eq!((raft["id"].as_str(), raft["lead"].as_str()), (Some(&*id), Some(&*id)), "{page}");
+    assert_eq!(raft["raftState"], "StateLeader");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_is_told_with_its_digest() {
+    let node = one().await;
+    let told = async || {
+        let (code, page) = http(&node.address, "GET", "/engram/state").await;
+        assert_eq!(code, 200);
+        serde_json::from_str::<serde_json::Value>(&page).expect("JSON")
+    };
+    let before = told().await;
+    node.put("a", "1").await;
+    let after = told().await;
+    for field in ["applied_index", "revision", "digest"] {
+        assert!(!after[field].is_null() && before[field] != after[field], "{field}: {after}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -184,14 +184,17 @@ async fn the_gateway_and_the_profiler_are_switched_by_their_flags() {
     assert_eq!(refused, (404, "404 page not found\n".to_owned()));
     assert_eq!(http(&node.address, "GET", "/debug/pprof/").await.0, 200);
     assert_eq!(http(&node.address, "GET", "/debug/pprof/heap").await.0, 501);
+    let (code, line) = http(&node.address, "GET", "/debug/pprof/cmdline").await;
+    assert!(code == 200 && line.contains("services"), "{line}");
 }
 
 /// The names that the page says are told.
 fn told() -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/compatibility/etcd.md");
     let page = std::fs::read_to_string(path).expect("the page is there");
-    let rows = page.lines().filter_map(|line| line.strip_suffix("` | told | |"));
-    rows.filter_map(|row| row.strip_prefix("| `")).map(str::to_owned).collect()
+    let rows = page.lines().filter_map(|line| line.strip_suffix(" | same | |"));
+    let names = rows.filter_map(|row| row.strip_prefix("| `")?.split_once('`'));
+    names.map(|(name, _)| name.to_owned()).filter(|name| !name.starts_with('/')).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ async fn status_tells_what_clients_parse() {
     let status = node.maintenance().status(pb::StatusRequest {}).await.expect("told").into_inner();
     assert_eq!((status.version.as_str(), status.storage_version.as_str()), ("3.7.3", "3.7.0"));
     assert!(status.db_size > 0, "etcdctl divides by it");
+    assert!((0..=status.db_size).contains(&status.db_size_in_use), "{status:?}");
     assert_eq!(status.leader, node.member.ids().member_id);
     assert_eq!(status.db_size_quota, 2 * 1024 * 1024 * 1024);
     assert_eq!(status.errors, Vec::<String>::new());

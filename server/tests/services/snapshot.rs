@@ -79,7 +79,10 @@ async fn members_answer_the_same_hash() {
         let mut hashes = Vec::new();
         for node in &nodes {
             let answer = node.maintenance().hash(pb::HashRequest {}).await.expect("hashed");
-            hashes.push(answer.into_inner().hash);
+            let answer = answer.into_inner();
+            let header = answer.header.expect("a header");
+            assert_eq!(header.member_id, node.member.ids().member_id);
+            hashes.push(answer.hash);
         }
         hashes.iter().all(|hash| *hash == hashes[0]).then_some(())
     })

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::count::{Count, of_line};
 
@@ -67,6 +67,15 @@ pub(crate) fn with_env(
     let mut command = Command::new(program);
     let status = command.args(arguments).current_dir(root).env(name, value).status();
     Ok(status.with_context(|| format!("running {program}"))?.success())
+}
+
+/// Runs a program and gives what it prints. *Errors*: also when it fails.
+pub(crate) fn printed(root: &Path, program: &str, arguments: &[&str]) -> Result<Vec<u8>> {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root).stderr(Stdio::inherit());
+    let output = command.output().with_context(|| format!("running {program}"))?;
+    ensure!(output.status.success(), "{program} {arguments:?} failed");
+    Ok(output.stdout)
 }
 
 /// Runs a script of the repository.

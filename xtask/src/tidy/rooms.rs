@@ -289,7 +289,10 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ),
     ("x509-parser", Rooms(&["apiserver", "server", "cluster_tools"])),
     ("hyper", Rooms(&["apiserver", "kubernetes_harness", "harness", "server", "engram"])),
-    ("http-body-util", Rooms(&["apiserver", "kubernetes_harness", "harness", "server", "engram"])),
+    (
+        "http-body-util",
+        Rooms(&["apiserver", "kubernetes_harness", "harness", "server", "engram", "cluster_tools"]),
+    ),
     ("async-trait", Rooms(&["apiserver", "engram"])),
     ("tracing-subscriber", Rooms(&["engram"])),
     ("http-body", Rooms(&["server", "apiserver", "kubernetes_harness"])),
@@ -371,10 +374,7 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     ("rpds", Rooms(&["store"])),
     ("crc32fast", Rooms(&["store"])),
     ("sha1", Rooms(&["raft"])),
-    (
-        "sha2",
-        Rooms(&["raft", "store", "apiserver", "bbolt", "server", "cluster_tools", "harness"]),
-    ),
+    ("sha2", Rooms(&["raft", "store", "apiserver", "bbolt", "server", "cluster_tools", "harness"])),
     // Seeded where it matters (see the bans).
     (
         "rand",

@@ -36,6 +36,9 @@ fn write(root: &Path, path: &str, text: &str) {
     std::fs::write(path, text).expect("a temp file");
 }
 
+/// A page whose rows name what shows them.
+const PROVEN: &str = "docs/compatibility/proven.md";
+
 /// A small tree that breaks no rule: the rooms proto, store and raft.
 fn clean_tree() -> TempDir {
     let tree = TempDir::new().expect("a temp folder");
@@ -50,7 +53,9 @@ fn clean_tree() -> TempDir {
     for room in ["proto/messages", "store", "raft"] {
         write(root, &format!("{room}/src/lib.rs"), &file("fn nothing() {}"));
     }
-    write(root, "docs/SUMMARY.md", "# Summary\n\n[A page](page.md)\n");
+    let summary = "# Summary\n\n[A page](page.md)\n[Proven](compatibility/proven.md)\n";
+    write(root, "docs/SUMMARY.md", summary);
+    write(root, PROVEN, "| a row | same | `src/lib::nothing` |\n");
     write(root, "docs/page.md", "# A page\n\n[the summary](SUMMARY.md)\n");
     tree
 }
@@ -100,6 +105,8 @@ fn text_seeds() -> Vec<Seed> {
             "<!-- generated: rooms -->\n<!-- end generated -->\n",
         ),
         seed(Rule::Document, "docs/page.md", "[nowhere](nowhere.md)\n"),
+        seed(Rule::Proof, PROVEN, "| a row | `suite none` |\n"),
+        seed(Rule::Proof, PROVEN, "| a row | same | `store/src/lib::nothing_at_all` |\n"),
         seed(Rule::Document, "docs/unnamed.md", "# Not in the summary\n"),
         seed(Rule::Unreadable, "store/src/a.rs", file("fn fn")),
     ]

@@ -14,7 +14,7 @@ use super::global::Global;
 use super::kv::Consistency;
 use super::range::parse_member_id;
 use super::show::table::or_dash;
-use super::show::{self, Format, Table, answers};
+use super::show::{self, Table};
 use crate::ToolError;
 
 /// The verbs of `member`.
@@ -83,7 +83,7 @@ pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), ToolError> {
         return replace::run(global, replace).await;
     }
     let mut client = ClusterClient::new(global.channel().await?);
-    let (output, hex) = (&global.output, global.output.hex);
+    let output = &global.output;
     let said = |verb: &str, id: u64, header: Option<&pb::ResponseHeader>, word: &str| {
         let cluster = header.map_or(0, |header| header.cluster_id);
         format!("Member {id:16x} {verb} {word} cluster {cluster:16x}")
@@ -94,7 +94,7 @@ pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), ToolError> {
             let answer = client.member_list(pb::MemberListRequest { linearizable }).await?;
             let answer = answer.into_inner();
             output.show(
-                || answers::members(answer.header.as_ref(), None, &answer.members, hex),
+                &answer,
                 || {
                     answer
                         .members
@@ -110,28 +110,19 @@ pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), ToolError> {
         Verb::Remove(OfMember { id }) => {
             let answer = client.member_remove(pb::MemberRemoveRequest { id }).await?.into_inner();
             let header = answer.header.as_ref();
-            output.say(
-                || answers::members(header, None, &answer.members, hex),
-                || said("removed", id, header, "from"),
-            )
+            output.say(&answer, || said("removed", id, header, "from"))
         }
         Verb::Update(Update { member: OfMember { id }, peer_urls }) => {
             let request = pb::MemberUpdateRequest { id, peer_urls };
             let answer = client.member_update(request).await?.into_inner();
             let header = answer.header.as_ref();
-            output.say(
-                || answers::members(header, None, &answer.members, hex),
-                || said("updated", id, header, "in"),
-            )
+            output.say(&answer, || said("updated", id, header, "in"))
         }
         Verb::Promote(OfMember { id }) => {
             let request = pb::MemberPromoteRequest { id };
             let answer = client.member_promote(request).await?.into_inner();
             let header = answer.header.as_ref();
-            output.say(
-                || answers::members(header, None, &answer.members, hex),
-                || said("promoted", id, header, "in"),
-            )
+            output.say(&answer, || said("promoted", id, header, "in"))
         }
         Verb::Replace(_) => Ok(()),
     }
@@ -148,17 +139,11 @@ async fn add(
     let added = answer.member.clone().unwrap_or_default();
     let header = answer.header.unwrap_or_default();
     let output = &global.output;
-    output.say(
-        || {
-            let (header, added) = (answer.header.as_ref(), answer.member.as_ref());
-            answers::members(header, added, &answer.members, output.hex)
-        },
-        || {
-            let learner = if added.is_learner { " as learner " } else { " " };
-            format!("Member {:16x} added{learner}to cluster {:16x}", added.id, header.cluster_id)
-        },
-    )?;
-    if matches!(output.format, Format::Json | Format::Yaml) {
+    output.say(&answer, || {
+        let learner = if added.is_learner { " as learner " } else { " " };
+        format!("Member {:16x} added{learner}to cluster {:16x}", added.id, header.cluster_id)
+    })?;
+    if output.format.is_whole() {
         return Ok(());
     }
     show::line(format!(

@@ -144,6 +144,9 @@ impl Feed {
     async fn again(&mut self, mut why: Status) -> Result<(), ToolError> {
         for _ in 0..ATTEMPTS_MAX {
             tokio::time::sleep(PAUSE).await;
+            // The token may have run out while the watch was open; a login that fails is told by
+            // the watch that is opened next.
+            drop(self.from.channel().renew().await);
             match begin(&self.from, &self.range, self.next).await {
                 Ok((requests, answers)) => {
                     (self.requests, self.answers) = (requests, answers);

@@ -83,13 +83,18 @@ impl Leases {
             return Ok(());
         }
         let requests = alive.into_iter().map(|(id, _)| pb::LeaseKeepAliveRequest { id });
-        let requests = tokio_stream::iter(requests.collect::<Vec<_>>());
-        let mut answers = to.lease().lease_keep_alive(requests).await?.into_inner();
-        while let Some(answer) = answers.next().await {
-            answer?;
-        }
-        Ok(())
+        let requests: Vec<_> = requests.collect();
+        Ok(to.channel().again(async || keep_alive(to, requests.clone()).await).await?)
     }
+}
+
+async fn keep_alive(to: &Side, requests: Vec<pb::LeaseKeepAliveRequest>) -> Result<(), Status> {
+    let requests = tokio_stream::iter(requests);
+    let mut answers = to.lease().lease_keep_alive(requests).await?.into_inner();
+    while let Some(answer) = answers.next().await {
+        answer?;
+    }
+    Ok(())
 }
 
 async fn time_to_live(

@@ -7,8 +7,8 @@
 use proto::authpb::Permission;
 use proto::etcdserverpb::response_op::Response;
 use proto::etcdserverpb::{
-    AlarmMember, DeleteRangeResponse, HashKvResponse, Member, PutResponse, RangeResponse,
-    ResponseHeader, ResponseOp, StatusResponse, TxnResponse, WatchResponse,
+    AlarmMember, DeleteRangeResponse, HashKvResponse, LeaseTimeToLiveResponse, Member, PutResponse,
+    RangeResponse, ResponseHeader, ResponseOp, StatusResponse, TxnResponse, WatchResponse,
 };
 use proto::mvccpb::{Event, KeyValue};
 
@@ -30,11 +30,6 @@ pub(crate) fn headed(header: Option<&ResponseHeader>) -> Object {
         Some(header) => Object::new().with("header", header_fields(Some(header))),
         None => Object::new(),
     }
-}
-
-/// Nothing but a header.
-pub(crate) fn header_alone(header: Option<&ResponseHeader>) -> Doc {
-    headed(header).into()
 }
 
 /// A key and its value.
@@ -201,4 +196,18 @@ pub(crate) fn permissions(header: Option<&ResponseHeader>, all: &[Permission]) -
             .into()
     };
     headed(header).some("perm", Doc::list(all, one)).into()
+}
+
+/// How long a lease has left.
+pub(crate) fn time_to_live(answer: &LeaseTimeToLiveResponse) -> Doc {
+    let keys = match answer.keys.is_empty() {
+        true => Doc::Null,
+        false => Doc::list(&answer.keys, |key| Doc::bytes(key)),
+    };
+    header_fields(answer.header.as_ref())
+        .with("id", answer.id)
+        .with("ttl", answer.ttl)
+        .with("granted-ttl", answer.granted_ttl)
+        .with("keys", keys)
+        .into()
 }

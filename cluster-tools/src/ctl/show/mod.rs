@@ -7,7 +7,9 @@
 
 pub(crate) mod answers;
 pub(crate) mod doc;
+pub(crate) mod fields;
 pub(crate) mod figures;
+mod forms;
 pub(crate) mod table;
 pub(crate) mod text;
 
@@ -16,9 +18,15 @@ use std::io::{IsTerminal as _, Write as _};
 use clap::ValueEnum;
 
 pub(crate) use doc::{Doc, Object};
+use fields::Fields;
+pub(crate) use forms::Answer;
 pub(crate) use table::Table;
 
 use crate::ToolError;
+use crate::catalogue::Id;
+
+const NO_MESSAGE: &str = "protobuf is not supported as output format here: the answer is no single \
+                          message of etcd; use -o json";
 
 /// How an answer is written to standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,6 +39,17 @@ pub(crate) enum Format {
     Yaml,
     /// etcdctl's bare lines.
     Simple,
+    /// A line for each field, as etcdctl prints them.
+    Fields,
+    /// The answer's bytes on the wire, as etcdctl prints them.
+    Protobuf,
+}
+
+impl Format {
+    /// Whether it holds the whole answer, for programs.
+    pub(crate) fn is_whole(self) -> bool {
+        !matches!(self, Self::Table | Self::Simple)
+    }
 }
 
 /// The chosen format, and `--hex`.
@@ -44,27 +63,49 @@ impl Output {
     /// Writes the form that was asked for; the others are not made.
     pub(crate) fn show(
         &self,
-        document: impl FnOnce() -> Doc,
+        answer: impl Answer,
         simple: impl FnOnce() -> Vec<u8>,
         table: impl FnOnce() -> String,
     ) -> Result<(), ToolError> {
         match self.format {
             Format::Table => write(table().as_bytes()),
             Format::Simple => write(&simple()),
-            Format::Json => self.document(&document()),
-            Format::Yaml => self.document(&document()),
+            _ => self.whole(answer),
         }
     }
 
     /// An answer whose line says the same in a table.
     pub(crate) fn say(
         &self,
-        document: impl FnOnce() -> Doc,
+        answer: impl Answer,
         line: impl FnOnce() -> String,
     ) -> Result<(), ToolError> {
         match self.format {
             Format::Table | Format::Simple => write(format!("{}\n", line()).as_bytes()),
-            Format::Json | Format::Yaml => self.document(&document()),
+            // Compat: what is no message of etcd is its line.
+            Format::Protobuf => match answer.protobuf() {
+                Some(bytes) => write(&bytes),
+                None => write(format!("{}\n", line()).as_bytes()),
+            },
+            _ => self.whole(answer),
+        }
+    }
+
+    /// Writes an answer in a format that holds all of it.
+    ///
+    /// *Errors*: `NotOffered` for what is no message of etcd and is wanted as one.
+    pub(crate) fn whole(&self, answer: impl Answer) -> Result<(), ToolError> {
+        match self.format {
+            Format::Fields => {
+                let mut fields = Fields::new(self.hex);
+                answer.fields(&mut fields, self.hex);
+                write(fields.text().as_bytes())
+            }
+            Format::Protobuf => match answer.protobuf() {
+                Some(bytes) => write(&bytes),
+                None => Err(ToolError::of(Id::NotOffered, NO_MESSAGE)),
+            },
+            _ => self.document(&answer.document(self.hex)),
         }
     }
 

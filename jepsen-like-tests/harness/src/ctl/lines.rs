@@ -10,21 +10,21 @@ pub(super) struct Line {
     pub(super) words: &'static str,
     /// What is typed.
     pub(super) input: &'static str,
-    /// Whether `-w json` is a document here and a line of text there.
-    pub(super) better_json: bool,
+    /// Whether etcdctl prints a line of text for `-w json` and all others, and the answer is here.
+    pub(super) better: bool,
 }
 
 const fn line(words: &'static str) -> Line {
-    Line { words, input: "", better_json: false }
+    Line { words, input: "", better: false }
 }
 
 const fn typed(words: &'static str, input: &'static str) -> Line {
-    Line { words, input, better_json: false }
+    Line { words, input, better: false }
 }
 
 /// etcdctl prints its sentence whatever the format; a document is what was asked for.
 const fn better(words: &'static str) -> Line {
-    Line { words, input: "", better_json: true }
+    Line { words, input: "", better: true }
 }
 
 const BRANCHES: &str =
@@ -32,7 +32,7 @@ const BRANCHES: &str =
 const COMPARES: &str =
     "ver(\"a\") > \"0\"\nval(\"a\") != \"x\"\ncreate(\"none\") = \"0\"\n\nget a\n\n\n";
 
-/// Each is run with `-w simple` and with `-w json`.
+/// Each is run in every format.
 pub(super) const LINES: &[Line] = &[
     line("put a 1"),
     line("put a 2 --prev-kv"),
@@ -136,4 +136,8 @@ pub(super) const LINES: &[Line] = &[
     better("compaction 5"),
     better("compaction 5"),
     line("get a --rev 2"),
+    // As Go quotes them.
+    typed("put quoted", "\"a\\b\"\t\u{1b}[1m\u{a0}grün\u{202e}\n東e\u{301}\u{7f}\u{0}"),
+    line("get quoted"),
+    line("get quoted --hex"),
 ];

@@ -39,6 +39,55 @@ fn ports(line: &str) -> String {
 const FIGURES: [&str; 7] =
     ["raftIndex", "raftAppliedIndex", "dbSize", "dbSizeInUse", "ttl", "took", "hash"];
 
+/// The same of `-w fields`.
+const SHOWN: [&str; 7] =
+    ["RaftIndex", "RaftAppliedIndex", "DBSize", "DBSizeInUse", "Hash", "Took", "TTL"];
+
+/// A message on the wire as text, its ids masked; `None` when the bytes are none.
+pub(super) fn message(bytes: &[u8]) -> Option<String> {
+    let mut rest = bytes;
+    let mut fields = Vec::new();
+    while !rest.is_empty() {
+        let tag = varint(&mut rest)?;
+        let value = match tag & 7 {
+            0 => match varint(&mut rest)? {
+                id if id >= ID_MIN => "<id>".to_owned(),
+                value => value.to_string(),
+            },
+            2 => {
+                let length = usize::try_from(varint(&mut rest)?).ok()?;
+                let inner = rest.get(..length)?;
+                rest = &rest[length..];
+                // Text that happens to be a message is one on both sides.
+                message(inner).filter(|_| !inner.is_empty()).unwrap_or_else(|| quoted(inner))
+            }
+            _ => return None,
+        };
+        fields.push(format!("{}:{value}", tag >> 3));
+    }
+    (fields.len() < 1000).then(|| format!("{{{}}}", fields.join(" ")))
+}
+
+/// Smaller numbers are no ids.
+const ID_MIN: u64 = 1 << 40;
+
+fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", ports(&bytes.escape_ascii().to_string()))
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..70).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(first & 0x7f).checked_shl(shift)?;
+        if first & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
 fn tokens(line: &str) -> String {
     let mut masked = String::new();
     let mut rest = line;
@@ -63,11 +112,12 @@ fn one(before: &str, token: &str) -> String {
     let in_figure = FIGURES.iter().any(|name| {
         before.ends_with(&format!("\"{name}\":")) || before.ends_with(&format!("\"{name}\":\""))
     });
+    let in_fields = SHOWN.iter().any(|name| before.ends_with(&format!("\"{name}\" : ")));
     let is_time =
         before.ends_with("took = ") || before.ends_with("took ") || before.ends_with("remaining(");
     if is_id {
         "<id>".to_owned()
-    } else if in_figure || is_time {
+    } else if in_figure || in_fields || is_time {
         "<figure>".to_owned()
     } else {
         token.to_owned()
@@ -76,7 +126,14 @@ fn one(before: &str, token: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::mask;
+    use super::{mask, message};
+
+    #[test]
+    fn a_message_is_told_field_by_field_without_its_ids() {
+        let bytes = b"\x0a\x0c\x08\x80\x80\x80\x80\x80\x80\x80\x80\x01\x18\x05\x12\x02hi";
+        assert_eq!(message(bytes).as_deref(), Some(r#"{1:{1:<id> 3:5} 2:"hi"}"#));
+        assert_eq!(message(b"compacted revision 5\n"), None);
+    }
 
     #[test]
     fn ids_addresses_and_times_are_masked_and_nothing_else() {

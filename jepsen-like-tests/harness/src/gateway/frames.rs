@@ -24,6 +24,9 @@ type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)],
 
 const PATH: &str = "/etcdserverpb.KV/Range";
 
+/// An empty text in field 1.
+const NOTHING: &[u8] = b"\x0a\0";
+
 const ROWS: &[Row] = &[
     ("plain", PATH, &[], 0, RANGE),
     ("plain, gzip readable", PATH, &[("grpc-accept-encoding", "gzip")], 0, RANGE),
@@ -34,6 +37,9 @@ const ROWS: &[Row] = &[
     ("compressed and not said", PATH, &[], 1, RANGE_GZIP),
     ("with a leader", PATH, &[("hasleader", "true")], 0, RANGE),
     ("with a client's version", PATH, &[("client-api-version", "3.7")], 0, RANGE),
+    ("health", "/grpc.health.v1.Health/Check", &[], 0, NOTHING),
+    ("the list of health", "/grpc.health.v1.Health/List", &[], 0, NOTHING),
+    ("an unknown method of health", "/grpc.health.v1.Health/Nothing", &[], 0, NOTHING),
     ("an unknown method", "/etcdserverpb.KV/Nothing", &[], 0, RANGE),
     ("an unknown service", "/no.Service/Nothing", &[], 0, RANGE),
 ];
@@ -76,13 +82,17 @@ async fn call(url: &str, row: &Row, message: &[u8]) -> Result<String> {
         let value = trailers.get(name).or_else(|| head.headers.get(name));
         value.map(|value| decoded(value.as_bytes()))
     };
-    let text = format!(
+    let mut text = format!(
         "{} {:?} {:?} encoding {:?}",
         head.status,
         told("grpc-status"),
         told("grpc-message").unwrap_or_default(),
         told("grpc-encoding").filter(|encoding| encoding != "identity"),
     );
+    // Other answers tell of each server's own ids.
+    if row.1.starts_with("/grpc.health") {
+        text.push_str(&format!(" {:?}", body.to_bytes()));
+    }
     driving.abort();
     Ok(text)
 }

@@ -8,6 +8,7 @@
 pub(crate) mod compare;
 mod frames;
 pub(crate) mod http;
+mod listed;
 pub(crate) mod paths;
 mod rows;
 pub(crate) mod spell;
@@ -54,6 +55,7 @@ pub async fn run(plain: Pair<'_>, guarded: Pair<'_>, seed: u64, requests: u64) -
             outcome.add(ask_both(pair, method, path, headers, body.as_bytes(), &name).await?.0);
         }
     }
+    listed::run(plain, &mut outcome).await?;
     converse(plain, seed, requests, &mut outcome).await?;
     streams::run(plain, &mut outcome).await?;
     frames::run(plain, &mut outcome).await?;
