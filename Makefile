@@ -44,8 +44,8 @@ run3: build ## a quorum of three members on this machine
 sim: ## a simulated cluster; SEED=n for one seed
 	@$(ready) cargo xtask sim $(SEED)
 
-fuzz: ## libFuzzer on what reads bytes from outside; TARGET=requests|bbolt|log|gateway, SECONDS=n for each
-	@$(ready) build/fuzz.sh "$(TARGET)" "$(or $(SECONDS),60)"
+fuzz: ## libFuzzer on what reads bytes from outside; TARGET=requests|bbolt|wal|log|gateway, SECONDS=n for each
+	@build/fuzz.sh "$(TARGET)" "$(or $(SECONDS),60)"
 
 jepsen: peers build ## kill -9, pause and restart real members under load; ROUNDS=n
 	@$(ready) cargo xtask jepsen $(ROUNDS)

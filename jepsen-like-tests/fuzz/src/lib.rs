@@ -4,6 +4,7 @@
 //!   target      what the bytes are                      what must hold besides "no panic"
 //!   requests    commands, one after the other           two stores that apply them are equal
 //!   bbolt       a database file of etcd                 no byte is read as two rows
+//!   wal         a file of etcd's Raft log               no byte is read as two entries
 //!   log         a file of the Raft log                  what is recovered is recovered again
 //!   gateway     a JSON body                             -
 //! ```
@@ -15,9 +16,14 @@
 
 mod bbolt_file;
 mod drive;
+#[cfg(feature = "gateway")]
 mod gateway;
+#[cfg(feature = "log")]
 mod log;
 mod requests;
+mod wal;
+
+use std::path::Path;
 
 pub use drive::{Broken, drive};
 
@@ -36,7 +42,10 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "requests", read: requests::read, seeds: requests::seeds },
     Target { name: "bbolt", read: bbolt::fuzz_read, seeds: bbolt_file::seeds },
+    Target { name: "wal", read: etcd_wal::fuzz_read, seeds: wal::seeds },
+    #[cfg(feature = "log")]
     Target { name: "log", read: log::read, seeds: log::seeds },
+    #[cfg(feature = "gateway")]
     Target { name: "gateway", read: gateway::read, seeds: gateway::seeds },
 ];
 
@@ -44,6 +53,18 @@ pub const TARGETS: &[Target] = &[
 #[must_use]
 pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
+}
+
+/// Writes each target's sound inputs into a folder of its own, for a fuzzer to begin with.
+pub fn write_seeds(folder: &Path) -> std::io::Result<()> {
+    for target in TARGETS {
+        let folder = folder.join(target.name);
+        std::fs::create_dir_all(&folder)?;
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number}")), seed)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

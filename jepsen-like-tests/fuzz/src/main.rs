@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     if let Some(folder) = &arguments.seeds {
-        return write_seeds(folder);
+        return Ok(engram_fuzz::write_seeds(folder)?);
     }
     if let Some(path) = &arguments.input {
         let name = arguments.only.as_deref().unwrap_or_default();
@@ -68,15 +68,4 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     finish("fuzz", passed, failed, &format!("engram-fuzz --seed {}", arguments.seed))
-}
-
-fn write_seeds(folder: &std::path::Path) -> Result<()> {
-    for target in TARGETS {
-        let folder = folder.join(target.name);
-        std::fs::create_dir_all(&folder)?;
-        for (number, seed) in (target.seeds)().iter().enumerate() {
-            std::fs::write(folder.join(number.to_string()), seed)?;
-        }
-    }
-    Ok(())
 }
