@@ -27,9 +27,11 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Makes and locks the directory. *Errors*: it cannot be made, or another process has it.
+    /// Makes and locks the directory. *Errors*: it cannot be made, another process has it, or it is
+    /// etcd's; nothing is written then.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let shown = path.display();
+        refuse_etcds(path)?;
         make_private(path).with_context(|| format!("cannot access data directory {shown}"))?;
         let lock = lock(&path.join("LOCK"))
             .with_context(|| format!("cannot lock data directory {shown}"))?;
@@ -87,6 +89,19 @@ impl DataDir {
     }
 }
 
+/// Whoever exchanges the binaries alone would get an empty store beside the data that it came for.
+fn refuse_etcds(path: &Path) -> Result<()> {
+    let member = path.join("member");
+    if member.join("snap/db").exists() && !member.join("state").exists() {
+        let shown = path.display();
+        bail!(
+            "{shown} is a data directory of etcd: take it over with `engram util import {shown} \
+             --data-dir NEW`, and start with --data-dir NEW"
+        );
+    }
+    Ok(())
+}
+
 fn make_private(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let mode = fs::metadata(path)?.permissions().mode() & 0o777;
@@ -124,6 +139,18 @@ mod tests {
         assert!(format!("{refused:#}").contains("in use by another process"), "{refused:#}");
         drop(first);
         DataDir::open(&path).expect("free again");
+    }
+
+    #[test]
+    fn a_directory_of_etcd_is_refused_and_left_as_it_is() {
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let path = parent.path().join("data");
+        fs::create_dir_all(path.join("member/snap")).expect("made");
+        fs::write(path.join("member/snap/db"), b"").expect("written");
+        let refused = DataDir::open(&path).expect_err("it is etcd's").to_string();
+        assert!(refused.contains("engram util import"), "{refused}");
+        assert!(!path.join("LOCK").exists(), "nothing is made");
+        assert_eq!(fs::read_dir(path.join("member")).expect("read").count(), 1);
     }
 
     #[test]

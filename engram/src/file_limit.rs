@@ -26,3 +26,21 @@ pub(crate) fn connections_max() -> usize {
     let connections = files.saturating_sub(reserved).max(CONNECTIONS_MIN);
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
+
+/// Connections of peers at a time: a member has a handful, and whoever else dials this port must
+/// not use up what clients need.
+const PEER_CONNECTIONS_MAX: u64 = 512;
+/// What is left for peers however few files are allowed: a few for each of six others.
+const PEER_CONNECTIONS_MIN: u64 = 24;
+
+/// The most connections of the peers' listener.
+///
+/// Order: a part of the files that is small enough for clients, peers and the store together: a
+/// store that cannot open a file stops its member.
+pub(crate) fn peer_connections_max() -> usize {
+    let Some(files) = getrlimit(Resource::Nofile).current else {
+        return usize::try_from(PEER_CONNECTIONS_MAX).unwrap_or(usize::MAX);
+    };
+    let connections = (files / 8).clamp(PEER_CONNECTIONS_MIN, PEER_CONNECTIONS_MAX);
+    usize::try_from(connections).unwrap_or(usize::MAX)
+}

@@ -9,9 +9,7 @@ use server::{Member, Reserved};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Connections of peers at a time: a member has a handful, and whoever else dials this port must
-/// not use up what clients need.
-const PEER_CONNECTIONS_MAX: usize = 512;
+use crate::file_limit;
 
 /// The listener for peers, until it is stopped or dropped.
 pub(crate) struct Peers {
@@ -28,7 +26,8 @@ impl Peers {
     ) -> Result<Self> {
         let runtime = member.consensus().runtime();
         let _on_it = runtime.enter();
-        let listeners = ports.into_iter().map(|port| port.listen_with(tls, PEER_CONNECTIONS_MAX));
+        let connections = file_limit::peer_connections_max();
+        let listeners = ports.into_iter().map(|port| port.listen_with(tls, connections));
         let listeners =
             listeners.collect::<Result<Vec<_>, _>>().context("cannot listen for peers")?;
         for url in &member.config().listen_peer_urls {

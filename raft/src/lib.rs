@@ -46,6 +46,7 @@ mod runtime;
 mod snapshot;
 mod start;
 pub mod types;
+mod vote_check;
 mod waiters;
 
 pub use apply_latency::ApplyTimes;

@@ -27,6 +27,17 @@ pub(crate) const PENDING_BYTES_MAX: usize = 256 << 20;
 /// its header, with room for a raised `--max-request-bytes`).
 pub(crate) const COMMAND_BYTES_MAX: usize = 64 << 20;
 
+/// The highest term that a peer may name: no cluster gets there, and all elections that could ever
+/// be held after it still have a term.
+pub(crate) const TERM_MAX: u64 = 1 << 62;
+
+/// The highest index that a peer may name, for the same reason.
+pub(crate) const LOG_INDEX_MAX: u64 = 1 << 62;
+
+/// Members whose data directory is remembered. A cluster has a handful, and some that were
+/// replaced; whoever else dials the peers' port must not fill a file and the memory.
+pub(crate) const KNOWN_PEERS_MAX: usize = 1024;
+
 /// Largest append message sent to a peer, in bytes, unless a single entry is larger.
 pub(crate) const APPEND_BYTES_MAX: usize = 1 << 20;
 

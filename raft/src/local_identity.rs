@@ -15,6 +15,7 @@ use store::MemberId;
 
 use crate::errors::{PeerError, StartError};
 use crate::identity::{DataMark, Identity};
+use crate::limits;
 use crate::log::LogFiles;
 
 /// Name of the file with the marks of peers, inside the log directory.
@@ -186,6 +187,10 @@ impl LocalIdentity {
                 let text = format!("member {from} lost its data: remove it and add a new one");
                 Err(PeerError::Identity(text))
             }
+            None if known.marks.len() >= limits::KNOWN_PEERS_MAX => {
+                tracing::error!(peer = %from, "too many peers were seen: a new one is refused");
+                Err(PeerError::Refused("too many peers were seen".to_owned()))
+            }
             None => known.insert(from.0, mark).map_err(|error| {
                 tracing::error!(%error, "cannot keep the identity of a peer");
                 PeerError::Refused("cannot keep the identity of a peer".to_owned())
@@ -255,6 +260,18 @@ mod tests {
         let call = leader.header_to(MemberId(2));
         assert_eq!(member(2, 2).check(Some(&call)), Ok(MemberId(1)));
         assert!(member(2, 3).check(Some(&call)).is_err());
+    }
+
+    #[test]
+    fn strangers_do_not_fill_the_memory_and_keep_no_known_peer_out() {
+        let one = member(1, 1);
+        let ask = |id| one.check(Some(&member(id, 7).header_to(MemberId(1))));
+        let most = limits::KNOWN_PEERS_MAX as u64;
+        for id in 2..2 + most {
+            assert!(ask(id).is_ok());
+        }
+        assert!(matches!(ask(2 + most), Err(PeerError::Refused(_))));
+        assert_eq!(ask(2), Ok(MemberId(2)), "who is known comes in");
     }
 
     #[test]

@@ -38,6 +38,7 @@ use crate::removal::{self, Removal};
 use crate::retention::{self, SnapshotsUnderWay};
 use crate::runtime::RaftThread;
 use crate::types::Runtime;
+use crate::vote_check::check_vote;
 use crate::waiters::Waiters;
 use crate::{Raft, limits};
 
@@ -96,6 +97,8 @@ async fn start_in_scope(
     if config.force_new_cluster {
         let peer_urls = config.this_member()?.peer_urls.clone();
         force_new_cluster(&log, identity.member_id(), peer_urls, applied).await?;
+    } else {
+        check_vote(&log, identity.member_id(), applied).await?;
     }
     let addresses = Addresses::default();
     let network = Network {
@@ -311,6 +314,14 @@ async fn establish_identity(
             Identity::decode(&bytes).map_err(|error| StartError::Identity(error.to_string()))?;
         warn_about_other_ids(config, &identity);
         return Ok(LocalIdentity::new(identity, known));
+    }
+    if parts.log_files.list()?.iter().any(|name| name.ends_with(".log")) {
+        let text = format!(
+            "there is a log in {}, but no file {IDENTITY_FILE:?}: it was lost, and the member must \
+             be replaced",
+            parts.log_files.describe()
+        );
+        return Err(StartError::Identity(text));
     }
     let (cluster_id, member_id) = match config.bootstrap {
         Bootstrap::New => found(config, parts).await?,

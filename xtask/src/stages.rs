@@ -117,6 +117,7 @@ fn suites(root: &Path) -> Vec<Stage> {
         Stage::program("authentication", &harness, &["auth", "--requests", "150"]),
         // etcdctl's command lines against both.
         Stage::program("etcdctl transcripts", &harness, &["etcdctl"]),
+        // Some 40 s: sixty servers are started, most of them to be refused.
         Stage::program("bad input", &harness, &["bad-input"]),
         // Some 40 s: servers are started two dozen times, and a cluster of three once.
         Stage::program("snapshots", &harness, &["snapshots"]),

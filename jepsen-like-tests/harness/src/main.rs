@@ -52,7 +52,17 @@ enum Suite {
         requests: u64,
     },
     /// Send bad input to the real etcd and to Engram.
-    BadInput,
+    BadInput {
+        /// Floods, connections and flipped bits: this many times what `make test` has.
+        #[arg(long, default_value_t = 1)]
+        scale: u32,
+        /// Only the parts whose name holds this.
+        #[arg(long)]
+        only: Option<String>,
+        /// Print the page of the cases, and nothing else.
+        #[arg(long)]
+        page: bool,
+    },
     /// Give `engram ctl` and etcdctl the same command lines.
     Ctl,
     /// Hold the JSON gateway, the HTTP pages and gRPC's frames beside the real etcd's.
@@ -166,7 +176,13 @@ async fn run(suite: Suite) -> Result<()> {
         }
         Suite::Clients { only } => drive_clients(&programs, only.as_deref()).await,
         Suite::Auth { seed, requests } => authenticate(&programs, seed, requests).await,
-        Suite::BadInput => refuse(&programs).await,
+        Suite::BadInput { page: true, .. } => {
+            print!("{}", bad_input::page());
+            Ok(())
+        }
+        Suite::BadInput { scale, only, .. } => {
+            refuse(&programs, &bad_input::Plan { scale: scale.max(1), only }).await
+        }
         Suite::Snapshots { seed, keys } => carry(&programs, snapshots::Plan { keys, seed }).await,
         Suite::Ctl => compare_ctl(&programs).await,
         Suite::Gateway { seed, requests } => over_http(&programs, seed, requests).await,
@@ -284,14 +300,17 @@ async fn drill_members(programs: &Programs, seed: u64, drills: u64) -> Result<()
     tell(summary, folder, ("drills", "--drills"), seed, drills)
 }
 
-async fn refuse(programs: &Programs) -> Result<()> {
+async fn refuse(programs: &Programs, plan: &bad_input::Plan) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let [etcd, engram] = pair(programs, folder.path()).await?;
-    let (passed, findings) = bad_input::run(etcd.client_url(), engram.client_url()).await?;
-    for finding in &findings {
+    let outcome = bad_input::run(programs, folder.path(), plan).await;
+    if outcome.as_ref().map_or(true, |outcome| !outcome.findings.is_empty()) {
+        println!("the members' files and logs are kept in {}", folder.keep().display());
+    }
+    let outcome = outcome?;
+    for finding in &outcome.findings {
         println!("  {finding}");
     }
-    finish("bad-input", passed, findings.len() as u64, "engram-harness bad-input")
+    finish("bad-input", outcome.passed, outcome.findings.len() as u64, "engram-harness bad-input")
 }
 
 /// Each program has a fresh etcd of its own for each format, so that both see the same past.

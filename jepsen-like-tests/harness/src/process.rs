@@ -62,6 +62,12 @@ impl Member {
         self.process.as_ref().map(Process::pid)
     }
 
+    /// Its flags.
+    #[must_use]
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
     /// Adds a flag after the others; it holds from the next start.
     pub fn add_argument(&mut self, argument: String) {
         self.arguments.push(argument);
@@ -107,6 +113,11 @@ impl Member {
             }
             crate::pause::pause(POLL).await;
         }
+    }
+
+    /// How it ended by itself, if it did.
+    pub fn status(&mut self) -> Result<Option<std::process::ExitStatus>> {
+        self.process.as_mut().ok_or_else(not_running)?.status()
     }
 
     /// Sends SIGKILL and waits for the end.
@@ -166,7 +177,8 @@ fn not_running() -> anyhow::Error {
     anyhow!("the member does not run")
 }
 
-async fn answers(url: &str) -> bool {
+/// Whether a linearizable read is answered.
+pub(crate) async fn answers(url: &str) -> bool {
     let Ok(channel) = dial(url).await else { return false };
     let mut request =
         tonic::Request::new(RangeRequest { key: "ready".into(), ..RangeRequest::default() });

@@ -32,7 +32,12 @@ impl InitialCluster {
                      empty URL given for {name:?}"
                 )));
             }
-            by_name.entry(name.to_owned()).or_default().push(Endpoint::read(url)?);
+            let url = Endpoint::read(url).map_err(|error| {
+                // Compat: etcd's words and its code 1, though a flag's URLs end with 2.
+                let why = error.text;
+                ConfigError::unusable(format!("error setting up initial cluster: {why}"))
+            })?;
+            by_name.entry(name.to_owned()).or_default().push(url);
         }
         if by_name.is_empty() {
             return Err(ConfigError::unusable(

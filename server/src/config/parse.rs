@@ -143,7 +143,8 @@ fn add_environment(
             given.warnings.push(format!("--{name} is given as a flag; {variable} is not read"));
             continue;
         }
-        check_value(flag, value, &format!("variable {variable}"))?;
+        // Compat: etcd's code is 1 here.
+        check_value(flag, value, variable).map_err(|error| ConfigError::unusable(error.text))?;
         given.values.insert(flag.name, (value.clone(), Source::Environment));
     }
     Ok(())
@@ -153,9 +154,14 @@ pub(super) fn check_value(flag: &Flag, value: &str, place: &str) -> Result<(), C
     let bad =
         |why: String| Err(ConfigError::new(format!("invalid value {value:?} for {place}: {why}")));
     match flag.kind {
-        Kind::Bool if go_bool(value).is_none() => Err(ConfigError::new(format!(
-            "invalid boolean value {value:?} for {place}: parse error"
-        ))),
+        // Compat: Go's flags say it so for a boolean.
+        Kind::Bool if go_bool(value).is_none() => match place.strip_prefix("flag ") {
+            Some(flag) => {
+                let text = format!("invalid boolean value {value:?} for {flag}: parse error");
+                Err(ConfigError::new(text))
+            }
+            None => bad("parse error".to_owned()),
+        },
         Kind::Unsigned => match value.parse::<u64>() {
             Ok(_) => Ok(()),
             Err(error) => bad(number_problem(error.kind())),

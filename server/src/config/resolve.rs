@@ -256,7 +256,7 @@ pub fn resolve(mut given: Given) -> Result<Resolved, ConfigError> {
         cors: origins(&values)?,
         host_whitelist: values.list("host-whitelist"),
         auth_token: AuthTokenOptions::read(values.text("auth-token"), &mut warnings)
-            .map_err(|error| ConfigError::new(error.to_string()))?,
+            .map_err(|error| ConfigError::unusable(error.to_string()))?,
         auth_token_ttl: auth_token_ttl(values.number("auth-token-ttl")),
         bcrypt_cost: bcrypt_cost(values.number("bcrypt-cost"), &mut warnings),
         name,
@@ -432,8 +432,8 @@ fn cluster_state(text: &str) -> Result<ClusterState, ConfigError> {
         "new" => Ok(ClusterState::New),
         "existing" => Ok(ClusterState::Existing),
         other => Err(ConfigError::new(format!(
-            "invalid value {other:?} for flag -initial-cluster-state: must be \"new\" or \
-             \"existing\""
+            "invalid value {other:?} for flag -initial-cluster-state: invalid value; it is \"new\" \
+             or \"existing\""
         ))),
     }
 }

@@ -54,7 +54,7 @@ const WRONG_VALUES: Refusals = &[
     ),
     ("--name", "flag needs an argument: -name"),
     ("extra", "\"extra\" is not a valid flag"),
-    ("--pre-vote=maybe", "invalid boolean value \"maybe\" for flag -pre-vote: parse error"),
+    ("--pre-vote=maybe", "invalid boolean value \"maybe\" for -pre-vote: parse error"),
     (
         "--heartbeat-interval=abc",
         "invalid value \"abc\" for flag -heartbeat-interval: parse error",
@@ -135,7 +135,7 @@ const WRONG_COMBINATIONS: Refusals = &[
     (
         "--initial-cluster-state=foo",
         "invalid value \"foo\" for flag -initial-cluster-state: \
-         must be \"new\" or \"existing\"",
+         invalid value; it is \"new\" or \"existing\"",
     ),
     ("--auto-compaction-mode=other", "unknown auto-compaction-mode \"other\""),
     (
@@ -188,7 +188,7 @@ fn a_flag_wins_over_its_variable_and_unknown_variables_are_warned_about() {
     let environment = [("ETCD_MAX_TXN_OPS".to_owned(), "x".to_owned())].into();
     assert_eq!(
         read(&[], &environment).map(|_| ()).map_err(|error| error.text),
-        Err("invalid value \"x\" for variable ETCD_MAX_TXN_OPS: parse error".to_owned())
+        Err("invalid value \"x\" for ETCD_MAX_TXN_OPS: parse error".to_owned())
     );
 }
 

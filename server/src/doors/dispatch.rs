@@ -209,10 +209,12 @@ impl Future for Answering {
     }
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(http::header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+/// Compat: grpc-go takes POST and nothing else, and `application/grpc` alone or with a subtype.
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    let value = request.headers().get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let rest = value.and_then(|value| value.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+        && request.method() == http::Method::POST
 }
 
 /// Compat: grpc-go's texts for a path that nobody serves.
@@ -239,7 +241,7 @@ impl tower::Service<Request<Body>> for Dispatch {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let wanted = if is_grpc(request.headers()) { Serves::Grpc } else { Serves::Http };
+        let wanted = if is_grpc(&request) { Serves::Grpc } else { Serves::Http };
         let here = self.0.serves == Serves::Both || self.0.serves == wanted;
         if wanted == Serves::Grpc && here {
             return self.0.grpc.0.grpc(request);

@@ -98,7 +98,7 @@ async fn call(url: &str, row: &Row, message: &[u8]) -> Result<String> {
 }
 
 /// A header's value with its percent signs taken out: how much is escaped is open.
-fn decoded(value: &[u8]) -> String {
+pub(crate) fn decoded(value: &[u8]) -> String {
     let mut bytes = Vec::new();
     let mut rest = value;
     while let Some((byte, after)) = rest.split_first() {

@@ -6,7 +6,7 @@
 //! Must not know: what the right answer is.
 
 pub(crate) mod compare;
-mod frames;
+pub(crate) mod frames;
 pub(crate) mod http;
 mod listed;
 pub(crate) mod paths;

@@ -161,7 +161,7 @@ fn object(fields: Vec<String>) -> String {
     format!("{{{}}}", fields.join(","))
 }
 
-fn base64(bytes: &[u8], url: bool) -> String {
+pub(crate) fn base64(bytes: &[u8], url: bool) -> String {
     const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let alphabet = if url { URL } else { STANDARD };

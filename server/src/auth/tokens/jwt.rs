@@ -78,7 +78,9 @@ impl JwtTokens {
             .map_err(|_| EtcdError::InvalidAuthToken)?
             .claims;
         // Rounds as Go's conversion does, towards zero.
-        Ok(Claims { username: given.username.into(), auth_revision: given.revision as u64 })
+        // Compat: 0 means "nobody"; below it lies no revision, so it is an old one.
+        let auth_revision = if given.revision < 0.0 { 1 } else { given.revision as u64 };
+        Ok(Claims { username: given.username.into(), auth_revision })
     }
 }
 

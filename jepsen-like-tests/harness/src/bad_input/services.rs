@@ -1,8 +1,4 @@
-//! Bad input at the gRPC door: each case with its exact answer, on Engram and on the real etcd, and
-//! with the state as it was before.
-//!
-//! The numbers are rows of the project's list of sixty bad inputs; rows 1 to 20 are those of the
-//! KV, lease and watch services.
+//! Rows 1 to 20: the KV, lease and watch services asked for what cannot be.
 //!
 //! Invariants: what is expected is written down here and holds for the real etcd too, but for the
 //! cases in [`OURS_ALONE`], which say why; a refused case leaves HashKV and the revision alone.
@@ -11,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use prost::Message as _;
 use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::request_op::Request as Op;
@@ -21,6 +17,7 @@ use proto::etcdserverpb::{
     WatchCreateRequest,
 };
 
+use super::Outcome;
 use crate::diff::generate::{STREAMS, Step};
 use crate::diff::{Answer, Peer};
 use crate::process::POLL;
@@ -50,38 +47,46 @@ struct Case {
     expected: Expected,
 }
 
-/// Runs every case on both servers; returns how many passed, and the findings.
-pub async fn run(etcd_url: &str, engram_url: &str) -> Result<(u64, Vec<String>)> {
+/// Runs every case on both servers.
+pub(super) async fn run(etcd_url: &str, engram_url: &str, outcome: &mut Outcome) -> Result<()> {
     let mut peers =
         [("etcd", Peer::open(etcd_url).await?), ("engram", Peer::open(engram_url).await?)];
-    let mut findings = Vec::new();
     for (name, peer) in &mut peers {
         for step in preparation() {
             let answer = peer.answer(&step).await?;
-            if !answer.succeeded {
-                findings.push(format!("{name}: preparing with {step:?}: {}", answer.text));
-            }
+            ensure!(answer.succeeded, "{name}: preparing with {step:?}: {}", answer.text);
         }
     }
-    let mut passed = 0;
     for case in cases() {
-        let before = findings.len();
         let ours_alone = OURS_ALONE.iter().any(|(name, _)| *name == case.name);
+        let mut held = Ok(());
         for (name, peer) in &mut peers {
             if *name == "etcd" && ours_alone {
                 continue;
             }
             if let Some(finding) = run_case(peer, &case).await? {
-                findings.push(format!("{name}, row {}, {}: {finding}", case.row, case.name));
+                held = Err(format!("{name}: {finding}"));
             }
         }
-        passed += u64::from(findings.len() == before);
+        outcome.check(case.row, case.name, held);
     }
     let [(_, etcd), (_, engram)] = &mut peers;
-    let (watched, wrong) = watches(etcd, engram).await?;
-    findings.extend(wrong);
-    Ok((passed + watched, findings))
+    watches(etcd, engram, outcome).await
 }
+
+/// Row and name of every case.
+pub(super) fn names() -> Vec<(u8, &'static str)> {
+    let named = cases().into_iter().map(|case| (case.row, case.name));
+    let watches = watch_cases().into_iter().map(|(row, name, ..)| (row, name));
+    named.chain(watches).chain(LAST.iter().copied()).collect()
+}
+
+/// The cases that are more than one request.
+const LAST: [(u8, &str); 3] = [
+    (19, "a progress request before any watch"),
+    (20, "10,000 watches on one stream"),
+    (5, "the last byte that fits"),
+];
 
 async fn run_case(peer: &mut Peer, case: &Case) -> Result<Option<String>> {
     let before = state(peer).await?;
@@ -326,9 +331,10 @@ fn ranges_and_options(case: Add<'_>) {
     case(15, "ignore_lease with a lease", keep_lease(b"a", 77), Error(lease));
 }
 
-/// Rows 17 to 20: what both servers said on their watch streams must be equal, and hold these
-/// words.
-async fn watches(etcd: &mut Peer, engram: &mut Peer) -> Result<(u64, Vec<String>)> {
+/// Row, name, what is asked on one stream, a part of what is told.
+type WatchCase = (u8, &'static str, Vec<WatchCreateRequest>, &'static str);
+
+fn watch_cases() -> Vec<WatchCase> {
     let create = |watch_id, start_revision, key: &'static [u8], range_end: &'static [u8]| {
         WatchCreateRequest {
             key: key.into(),
@@ -338,7 +344,7 @@ async fn watches(etcd: &mut Peer, engram: &mut Peer) -> Result<(u64, Vec<String>
             ..WatchCreateRequest::default()
         }
     };
-    let cases = [
+    vec![
         (
             17,
             "a watch id given twice",
@@ -350,9 +356,13 @@ async fn watches(etcd: &mut Peer, engram: &mut Peer) -> Result<(u64, Vec<String>
         (18, "a negative start", vec![create(0, -1, b"w", b"")], "has been compacted"),
         (18, "a compacted start", vec![create(0, 1, b"w", b"")], "compact_revision 2"),
         (18, "a start of the future", vec![create(0, i64::MAX, b"w", b"")], "created"),
-    ];
-    let (mut passed, mut findings) = (0, Vec::new());
-    for (row, name, creates, expected) in cases {
+    ]
+}
+
+/// Rows 17 to 20: what both servers said on their watch streams must be equal, and hold these
+/// words.
+async fn watches(etcd: &mut Peer, engram: &mut Peer, outcome: &mut Outcome) -> Result<()> {
+    for (row, name, creates, expected) in watch_cases() {
         for peer in [&*etcd, &*engram] {
             let stream = &peer.streams[STREAMS - 1];
             stream.cancel(9_999).await?;
@@ -361,21 +371,19 @@ async fn watches(etcd: &mut Peer, engram: &mut Peer) -> Result<(u64, Vec<String>
             }
         }
         let said = said_by_both(etcd, engram, expected).await;
-        if said[0] != said[1] || !said[1].contains(expected) {
-            findings.push(format!("row {row}, {name}: etcd {}, engram {}", said[0], said[1]));
-        } else {
-            passed += 1;
-        }
+        let agree = said[0] == said[1] && said[1].contains(expected);
+        let finding = || format!("etcd {}, engram {}", said[0], said[1]);
+        outcome.check(row, name, agree.then_some(()).ok_or_else(finding));
     }
-    for found in [
+    let found = [
         progress_before_any_watch(etcd, engram).await?,
         ten_thousand_watches(engram).await?,
         largest_request(etcd, engram).await?,
-    ] {
-        passed += u64::from(found.is_none());
-        findings.extend(found);
+    ];
+    for ((row, name), found) in LAST.into_iter().zip(found) {
+        outcome.check(row, name, found.map_or(Ok(()), Err));
     }
-    Ok((passed, findings))
+    Ok(())
 }
 
 /// What the two streams delivered, once it is equal and holds the words, or when patience ends.
@@ -409,7 +417,7 @@ async fn progress_before_any_watch(etcd: &Peer, engram: &Peer) -> Result<Option<
         said.push(format!("{before} answers before the watch, then {:?}", stream.take()));
     }
     let right = said[0] == said[1] && said[1].contains("created");
-    let finding = || format!("row 19: etcd {}, engram {}", said[0], said[1]);
+    let finding = || format!("etcd {}, engram {}", said[0], said[1]);
     Ok((!right).then(finding))
 }
 
@@ -426,7 +434,7 @@ async fn ten_thousand_watches(engram: &Peer) -> Result<Option<String>> {
         stream.create(create).await?;
     }
     let created = stream.take().values().flatten().filter(|line| *line == "created").count();
-    let finding = || format!("row 20: {created} of {WATCHES} watches on one stream were created");
+    let finding = || format!("{created} of {WATCHES} watches on one stream were created");
     Ok((created != WATCHES).then(finding))
 }
 
@@ -443,12 +451,12 @@ async fn largest_request(etcd: &mut Peer, engram: &mut Peer) -> Result<Option<St
             match text.starts_with("error ") {
                 false => fits = middle,
                 true if text == format!("error {TOO_LARGE}") => too_large = middle,
-                true => return Ok(Some(format!("row 5, {middle} bytes: {}", clip(&text)))),
+                true => return Ok(Some(format!("{middle} bytes: {}", clip(&text)))),
             }
         }
         edges.push(fits);
     }
     let apart = edges[0].abs_diff(edges[1]);
-    let finding = || format!("row 5: etcd takes up to {} bytes, engram {}", edges[0], edges[1]);
+    let finding = || format!("etcd takes up to {} bytes, engram {}", edges[0], edges[1]);
     Ok((apart > ID_LENGTH_VARIES_BYTES).then(finding))
 }

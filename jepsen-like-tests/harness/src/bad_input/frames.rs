@@ -1,0 +1,236 @@
+//! Rows 23 to 25: gRPC's own framing broken, compression that bombs, protobuf that is none; the
+//! answers of both servers held side by side.
+//!
+//! Invariants: what a server answers to bytes that never reach a service must be the same code and,
+//! where it is not each decoder's own, the same text; after each case the member lives with the same pairs and
+//! about as much memory.
+//!
+//! Must not know: how a server decodes.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use super::{Outcome, guard};
+use crate::gateway::frames::decoded;
+use crate::gateway::http::address;
+use crate::process::Member;
+
+/// What one case may cost: less than any of the bombs.
+const CASE_BYTES_MAX: u64 = 48 << 20;
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// One call: headers in place of the usual ones, and its body.
+struct Call {
+    row: u8,
+    name: &'static str,
+    method: &'static str,
+    path: &'static str,
+    headers: Vec<(&'static str, &'static str)>,
+    body: Vec<u8>,
+    expected: Expected,
+}
+
+/// What must be told.
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    /// HTTP status, gRPC status and text, on both.
+    Both(&'static str),
+    /// The same HTTP and gRPC status on both; the text is each decoder's own.
+    Code(&'static str),
+    /// Ours; the real etcd answers otherwise, as its decoder is more patient.
+    Ours(&'static str),
+}
+
+const RANGE_PATH: &str = "/etcdserverpb.KV/Range";
+const USER_ADD_PATH: &str = "/etcdserverpb.Auth/UserAdd";
+/// A range of the key `foo`.
+const RANGE: &[u8] = b"\x0a\x03foo";
+
+/// Runs all of them on both servers.
+pub(super) async fn run(etcd: &str, engram: &mut Member, outcome: &mut Outcome) -> Result<()> {
+    for call in calls() {
+        let held = one(etcd, engram, &call).await;
+        outcome.check(call.row, call.name, held);
+    }
+    Ok(())
+}
+
+async fn one(etcd: &str, engram: &Member, call: &Call) -> Result<()> {
+    let before = guard::before(engram).await?;
+    let (theirs, ours) = tokio::join!(ask(etcd, call), ask(engram.client_url(), call));
+    let ours = ours.context("engram")?;
+    let theirs = theirs.unwrap_or_else(|error| format!("{error:#}"));
+    let both = || format!("etcd says {theirs:?}, engram {ours:?}");
+    match call.expected {
+        Expected::Both(expected) => {
+            ensure!(theirs == expected && ours == expected, "expected {expected:?}: {}", both());
+        }
+        Expected::Code(code) => {
+            let alike = [&theirs, &ours].iter().all(|told| told.starts_with(code));
+            ensure!(alike, "expected {code:?}: {}", both());
+        }
+        Expected::Ours(expected) => {
+            ensure!(ours.starts_with(expected), "expected {expected:?}: {}", both());
+        }
+    }
+    guard::after(engram, before, CASE_BYTES_MAX).await
+}
+
+/// A message with its five bytes in front.
+fn framed(flag: u8, length: u32, message: &[u8]) -> Vec<u8> {
+    [&[flag][..], &length.to_be_bytes(), message].concat()
+}
+
+fn whole(flag: u8, message: &[u8]) -> Vec<u8> {
+    framed(flag, u32::try_from(message.len()).unwrap_or(u32::MAX), message)
+}
+
+fn calls() -> Vec<Call> {
+    use Expected::{Both, Code, Ours};
+    let call = |row, name, body, expected| Call {
+        row,
+        name,
+        method: "POST",
+        path: RANGE_PATH,
+        headers: vec![("content-type", "application/grpc"), ("te", "trailers")],
+        body,
+        expected,
+    };
+    let said = |call: Call, headers: &[(&'static str, &'static str)]| {
+        let headers = call.headers.iter().copied().chain(headers.iter().copied()).collect();
+        Call { headers, ..call }
+    };
+    let instead = |call: Call, headers: &[(&'static str, &'static str)]| Call {
+        headers: headers.to_vec(),
+        ..call
+    };
+    let bomb = zeros_in_gzip(1 << 20);
+    let gzip = [("grpc-encoding", "gzip")];
+    let proto = |name, message: &[u8], expected| call(25, name, whole(0, message), expected);
+    let user = |name, message: &[u8], expected| Call {
+        path: USER_ADD_PATH,
+        ..call(25, name, whole(0, message), expected)
+    };
+    vec![
+        said(call(23, "gzip that unpacks to 165 MB", whole(1, &bomb), Code("200 8 ")), &gzip),
+        said(call(23, "gzip that is none", whole(1, b"nonsense"), Code("200 13")), &gzip),
+        said(call(23, "gzip that is cut off", whole(1, &bomb[..40]), Code("200 13")), &gzip),
+        said(
+            call(23, "an encoding that nobody knows", whole(1, RANGE), Code("200 12 ")),
+            &[("grpc-encoding", "snappy")],
+        ),
+        call(
+            23,
+            "compressed, and not said so",
+            whole(1, RANGE),
+            Both("200 13 grpc: compressed flag set with identity or empty encoding"),
+        ),
+        call(24, "a frame with a flag of 7", whole(7, RANGE), Code("200 13 ")),
+        call(24, "a frame that is cut off", framed(0, 100, RANGE), Ours("200 ")),
+        call(24, "four of a frame's five bytes", vec![0; 4], Ours("200 ")),
+        call(
+            24,
+            "a frame of 4 GiB",
+            framed(0, u32::MAX, RANGE),
+            Both("200 8 grpc: received message larger than max (4294967295 vs. 2097152)"),
+        ),
+        call(24, "no message", Vec::new(), Ours("200 ")),
+        call(24, "two messages", [whole(0, RANGE), whole(0, RANGE)].concat(), Ours("200 ")),
+        instead(
+            call(24, "the content type of JSON", whole(0, RANGE), Ours("4")),
+            &[("content-type", "application/json"), ("te", "trailers")],
+        ),
+        instead(call(24, "no content type", whole(0, RANGE), Ours("4")), &[("te", "trailers")]),
+        instead(
+            call(24, "no te", whole(0, RANGE), Both("200 0 ")),
+            &[("content-type", "application/grpc")],
+        ),
+        instead(
+            call(24, "a content type that only begins so", whole(0, RANGE), Ours("4")),
+            &[("content-type", "application/grpcx"), ("te", "trailers")],
+        ),
+        Call { method: "GET", ..call(24, "a call by GET", whole(0, RANGE), Ours("4")) },
+        said(
+            call(24, "a deadline that is none", whole(0, RANGE), Ours("")),
+            &[("grpc-timeout", "soon")],
+        ),
+        user("a name that is no UTF-8", b"\x0a\x02\xff\xfe\x12\x01x", Code("200 13")),
+        proto("a field that nobody knows", b"\x0a\x03foo\xc0\x3e\x07", Both("200 0 ")),
+        proto("a field of another type", b"\x08\x07", Ours("200 13")),
+        proto(
+            "a group that nobody knows",
+            b"\x0a\x03foo\xc3\x3e\xc0\x3e\x07\xc4\x3e",
+            Both("200 0 "),
+        ),
+        proto("a group that does not end", b"\x0a\x03foo\xc3\x3e", Code("200 13")),
+        proto("an end of no group", b"\x0a\x03foo\xc4\x3e", Code("200 13")),
+        proto("the field 0", b"\x00\x07", Code("200 13")),
+        proto("a number of eleven bytes", &[&b"\x18"[..], &[0xff; 11]].concat(), Code("200 13")),
+        proto("a length beyond the end", b"\x0a\x7ffoo", Code("200 13")),
+        proto("a length of 2^63", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7ffoo", Code("200 13")),
+        proto("groups nested 20,000 deep", &[0xc3, 0x3e].repeat(20_000), Code("200 13")),
+    ]
+}
+
+/// HTTP status, gRPC status, and its text; a page's text where there is no gRPC status.
+async fn ask(url: &str, call: &Call) -> Result<String> {
+    tokio::time::timeout(ANSWER_WITHIN, answered(url, call)).await.context("no answer")?
+}
+
+async fn answered(url: &str, call: &Call) -> Result<String> {
+    let stream = tokio::net::TcpStream::connect(address(url)).await?;
+    let http2 = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = http2.await?;
+    let driving = tokio::spawn(connection);
+    let target = format!("http://{}{}", address(url), call.path);
+    let mut request = Request::builder().method(call.method).uri(target);
+    for (name, value) in &call.headers {
+        request = request.header(*name, *value);
+    }
+    let body = Full::new(Bytes::from(call.body.clone()));
+    let (head, body) = sender.send_request(request.body(body)?).await?.into_parts();
+    let body = body.collect().await?;
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    driving.abort();
+    let told = |name: &str| {
+        let value = trailers.get(name).or_else(|| head.headers.get(name));
+        value.map(|value| decoded(value.as_bytes()))
+    };
+    let page = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
+    Ok(match told("grpc-status") {
+        Some(code) => {
+            format!("{} {code} {}", head.status.as_u16(), told("grpc-message").unwrap_or_default())
+        }
+        None => format!("{} {page}", head.status.as_u16()),
+    })
+}
+
+/// A gzip stream of this many bytes that unpacks to 158 times as many zeros.
+///
+/// *Source*: RFC 1951, section 3.2.6: with the fixed codes, 258 more of the last byte are 13 bits.
+fn zeros_in_gzip(bytes: usize) -> Vec<u8> {
+    let mut stream = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let (mut held, mut bits) = (0_u64, 0);
+    let mut push = |stream: &mut Vec<u8>, code: u64, length: u32| {
+        held |= code << bits;
+        bits += length;
+        while bits >= 8 {
+            stream.push((held & 0xff) as u8);
+            held >>= 8;
+            bits -= 8;
+        }
+    };
+    // The last block, with fixed codes; one zero; then copies. Codes are written from their front.
+    push(&mut stream, 0b011, 3);
+    push(&mut stream, u64::from(0b0011_0000_u8.reverse_bits()), 8);
+    while stream.len() < bytes {
+        push(&mut stream, u64::from(0b1100_0101_u8.reverse_bits()), 8);
+        push(&mut stream, 0, 5);
+    }
+    stream
+}
