@@ -23,7 +23,7 @@ const UNREAD_BYTES_MAX: u64 = 256 << 20;
 /// A read of somebody else must be answered within this time meanwhile.
 const READ_WITHIN: Duration = Duration::from_secs(3);
 /// A flood ends then, also when the server takes it slowly.
-const FLOOD_WITHIN: Duration = Duration::from_secs(4);
+const FLOOD_WITHIN: Duration = Duration::from_secs(2);
 
 const RANGE: &str = "/etcdserverpb.KV/Range";
 const WATCH: &str = "/etcdserverpb.Watch/Watch";

@@ -8,6 +8,7 @@
 //! Must not know: how consensus works.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -25,6 +26,9 @@ use crate::process::{Kind, Member, POLL, Programs, cluster, dial};
 
 /// What a case may cost: less than the largest message.
 const CASE_BYTES_MAX: u64 = 64 << 20;
+
+/// A broken transfer is thrown away within this time.
+const BUSY_FOR: Duration = Duration::from_secs(10);
 
 /// What is sent.
 #[derive(Debug, Clone, Copy)]
@@ -93,11 +97,19 @@ pub(super) async fn run(programs: &Programs, folder: &Path, outcome: &mut Outcom
 async fn one(member: &Member, stranger: &mut Stranger, send: Send, expected: &str) -> Result<()> {
     let before = guard::before(member).await?;
     let term = term(member).await?;
-    let told = stranger.send(send).await;
-    let told = told.err().map_or_else(
-        || "it was taken".to_owned(),
-        |status| format!("{:?}: {}", status.code(), status.message()),
-    );
+    let deadline = Instant::now() + BUSY_FOR;
+    let told = loop {
+        let told = stranger.send(send).await;
+        let told = told.err().map_or_else(
+            || "it was taken".to_owned(),
+            |status| format!("{:?}: {}", status.code(), status.message()),
+        );
+        // What came before it is still being thrown away.
+        if Instant::now() > deadline || !told.contains("is being received") {
+            break told;
+        }
+        crate::pause::pause(POLL).await;
+    };
     ensure!(programs::glob(expected, &told), "expected {expected}, got {told}");
     put(member).await.context("a put afterwards")?;
     ensure!(self::term(member).await? == term, "the term has changed");
@@ -240,6 +252,7 @@ impl Stranger {
             last_log_id: Some(peer::LogId { term: 1, index: 1 }),
             membership: Some(peer::SnapshotMembership { log_id: None, membership }),
             files: vec![file(name)],
+            is_offer: false,
         };
         let piece = peer::SnapshotData {
             file: if matches!(send, Send::SnapshotOfNoFile) { 9 } else { 0 },
