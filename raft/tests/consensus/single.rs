@@ -1,7 +1,5 @@
 //! One member alone: it leads at once, keeps what it answered, and comes back as it was.
 
-use engram_raft::log::{LogFiles as _, MemoryLogFiles};
-
 use crate::cluster::{Cluster, eventually};
 
 #[tokio::test(start_paused = true)]
@@ -80,26 +78,4 @@ async fn state_is_flushed_and_the_log_is_cut_below_it() {
     cluster.kill(0).await;
     cluster.start(0).await.expect("the member starts again");
     assert_eq!(cluster.get(0, "key199").await.as_deref(), Some("value"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_member_that_lost_its_votes_does_not_start() {
-    let mut cluster = Cluster::started(1).await;
-    cluster.put(0, "key", "value").await.expect("accepted");
-    cluster.stop(0).await;
-    let whole = cluster.nodes[0].files.clone();
-    let identity = whole.read_file("identity").expect("readable").expect("written at the start");
-    let bare = MemoryLogFiles::new();
-    bare.write_file("identity", &identity).expect("written");
-    cluster.nodes[0].files = bare;
-    let refused = cluster.start(0).await.expect_err("what it voted is lost").to_string();
-    assert!(refused.contains("it must be replaced"), "{refused}");
-    let nameless = whole.fork(|| true);
-    nameless.remove("identity").expect("it was there");
-    cluster.nodes[0].files = nameless;
-    let refused = cluster.start(0).await.expect_err("whose log is it?").to_string();
-    assert!(refused.contains("but no file"), "{refused}");
-    cluster.nodes[0].files = whole;
-    cluster.start(0).await.expect("with its files it starts");
-    assert_eq!(cluster.get(0, "key").await.as_deref(), Some("value"));
 }
