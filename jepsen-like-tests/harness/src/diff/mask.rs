@@ -45,6 +45,16 @@ pub const MASKS: &[(&str, &str)] = &[
         "etcd never answers it; Engram does once its live watches are up to date",
     ),
     (
+        "Status.storageVersion",
+        "etcd tells an older one until it has written the cluster's version, some moments after its \
+         start",
+    ),
+    (
+        "with authentication on, a range that ends before it begins (not asked)",
+        "it is empty; etcd refuses some of them to users without the permission, Engram answers \
+         with nothing",
+    ),
+    (
         "an alarm request with an unknown action (not asked)",
         "etcd 3.7.3 panics and loses the member that was asked; Engram answers with no alarm",
     ),
