@@ -111,8 +111,8 @@ impl Store {
         self.commit(applying.finish()).map(drop)
     }
 
-    /// Applies an entry that changes the membership, which is opaque here but for who is in it (what
-    /// others once said of themselves is forgotten) and who `left` with it, for good.
+    /// Applies an entry that changes the membership, which is opaque here but for who is in it
+    /// (what others once said of themselves is forgotten) and who `left` with it, for good.
     pub fn apply_membership(
         &mut self,
         log_id: LogId,

@@ -43,7 +43,8 @@ impl EtcdLog {
         Ok(Self { segments, survey })
     }
 
-    /// The entry that etcd's newest snapshot goes up to: a database that lacks it is not the newest.
+    /// The entry that etcd's newest snapshot goes up to: a database that lacks it is not the
+    /// newest.
     pub(super) fn snapshot_index(&self) -> u64 {
         self.survey.snapshot.map_or(0, |mark| mark.index)
     }

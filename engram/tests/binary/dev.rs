@@ -96,7 +96,10 @@ async fn a_taken_port_or_folder_is_named() {
     let elsewhere = folder.path().join("elsewhere").display().to_string();
     let (code, _, error) = run(&["dev", "--client-port", &port, "--data-dir", &elsewhere]).await;
     assert_eq!(code, 1);
-    let text = format!("cannot listen on http://127.0.0.1:{port} (--listen-client-urls): Address");
+    let text = format!(
+        "cannot listen on http://127.0.0.1:{port} (--listen-client-urls): listen tcp \
+         127.0.0.1:{port}: bind: address already in use"
+    );
     assert!(error.contains(&text), "{error}");
     let data_dir = folder.path().display().to_string();
     let (code, _, error) = run(&["dev", "--client-port", &other, "--data-dir", &data_dir]).await;

@@ -1,7 +1,8 @@
 //! Requests as they come over the wire: those that pass the checks of the door are applied.
 //!
-//! An input is a row of requests: a byte that says which, two bytes of length, and the message. Some
-//! of them are none of a client's: a step of compaction, a change of members, who asks from then on.
+//! An input is a row of requests: a byte that says which, two bytes of length, and the message.
+//! Some of them are none of a client's: a step of compaction, a change of members, who asks from
+//! then on.
 
 use std::sync::Arc;
 

@@ -28,8 +28,8 @@ pub(crate) use renew::LeaderDoor;
 pub(crate) struct Leases {
     deadlines: Mutex<Deadlines>,
     clock: Arc<dyn Clock>,
-    /// Rung when a revoke was applied, a checkpoint decided or the office changed: renewals wait for
-    /// it.
+    /// Rung when a revoke was applied, a checkpoint decided or the office changed: renewals wait
+    /// for it.
     changed: Notify,
     renewed: AtomicU64,
     expired: AtomicU64,

@@ -53,14 +53,14 @@ impl Export {
     pub(super) async fn run(mut self) {
         let mut batch = Vec::new();
         while let Some(first) = self.next().await {
-            batch.push(first);
+            batch.push(*first);
             let full = sleep(BATCH_WITHIN);
             tokio::pin!(full);
             while batch.len() < BATCH_MAX {
                 tokio::select! {
                     () = &mut full => break,
                     next = self.next() => match next {
-                        Some(next) => batch.push(next),
+                        Some(next) => batch.push(*next),
                         None => break,
                     },
                 }
@@ -68,7 +68,7 @@ impl Export {
             self.send(&mut batch, SENT_WITHIN).await;
         }
         while let Ok(last) = self.queue.try_recv() {
-            batch.push(last);
+            batch.push(*last);
         }
         if !batch.is_empty() {
             self.send(&mut batch, CLOSED_WITHIN).await;
@@ -83,7 +83,7 @@ impl Export {
         }
     }
 
-    async fn send(&mut self, batch: &mut Vec<Box<Done>>, within: Duration) {
+    async fn send(&mut self, batch: &mut Vec<Done>, within: Duration) {
         let count = batch.len();
         let spans = batch.drain(..).map(|done| done.into_wire()).collect();
         let sent = timeout(within, self.export(spans)).await;

@@ -43,7 +43,14 @@ fn rows() -> Vec<(&'static str, Vec<u8>, Open)> {
     use Open::{Root, Users};
     let mut rows = data_rows();
     rows.extend([
-        ("etcdserverpb.Cluster/MemberAdd", vec![], Root),
+        (
+            "etcdserverpb.Cluster/MemberAdd",
+            bytes(pb::MemberAddRequest {
+                peer_urls: vec!["http://127.0.0.1:1".into()],
+                is_learner: true,
+            }),
+            Root,
+        ),
         ("etcdserverpb.Cluster/MemberRemove", bytes(pb::MemberRemoveRequest { id: 1 }), Root),
         (
             "etcdserverpb.Cluster/MemberUpdate",

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::error::StorageError;
 
-/// The file of a checkpoint that holds a space's rows: key length, key, value length, value. A space
-/// without rows has no file.
+/// The file of a checkpoint that holds a space's rows: key length, key, value length, value. A
+/// space without rows has no file.
 fn file_of(space: Space) -> String {
     format!("{}.rows", space.name())
 }

@@ -1,9 +1,9 @@
 //! How many entries of a log a restarted etcd would apply.
 //!
 //! Invariant: what was known to be committed counts. What comes after it counts only where this
-//! member alone decides: a sole voter that starts again commits its whole log, and may have answered
-//! for all of it. With others, nobody can tell from one log; `etcd --force-new-cluster` gives such
-//! entries up too.
+//! member alone decides: a sole voter that starts again commits its whole log, and may have
+//! answered for all of it. With others, nobody can tell from one log; `etcd --force-new-cluster`
+//! gives such entries up too.
 
 use std::collections::BTreeSet;
 

@@ -208,7 +208,7 @@ fn gaps_are_named() {
     assert!(error(&[first], 0).contains("entry 3 comes where 2 is missing"));
     let mut crc = 0;
     let late = file(&mut crc, &[entry(7, 1, "seven")]);
-    assert!(error(&[late.clone()], 3).contains("entry 7 comes where 4 is missing"));
+    assert!(error(std::slice::from_ref(&late), 3).contains("entry 7 comes where 4 is missing"));
     assert!(read(&[late], 6).is_ok());
     let mut missing = segments(&log());
     missing[1].name.sequence = 2;

@@ -317,7 +317,15 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
     (
         "tonic",
         RoomsAndTests(
-            &["services", "server", "raft_transport", "apiserver", "cluster_tools", "harness"],
+            &[
+                "services",
+                "server",
+                "raft_transport",
+                "apiserver",
+                "cluster_tools",
+                "harness",
+                "sim",
+            ],
             &["engram"],
         ),
     ),
@@ -345,12 +353,20 @@ pub(crate) const CRATES: &[(&str, Owner)] = &[
             "kubernetes_harness",
         ]),
     ),
-    ("tower", Rooms(&["server", "raft_transport", "apiserver", "cluster_tools", "harness"])),
+    ("tower", Rooms(&["server", "raft_transport", "apiserver", "cluster_tools", "harness", "sim"])),
     ("socket2", Rooms(&["server", "raft_transport", "apiserver"])),
     ("url", Rooms(&["server", "apiserver"])),
     (
         "tokio-stream",
-        Rooms(&["services", "server", "raft_transport", "apiserver", "cluster_tools", "harness"]),
+        Rooms(&[
+            "services",
+            "server",
+            "raft_transport",
+            "apiserver",
+            "cluster_tools",
+            "harness",
+            "sim",
+        ]),
     ),
     // What one node writes for itself, in one `codec` module per room.
     ("bincode", Rooms(&["store", "raft"])),

@@ -1,7 +1,7 @@
 //! Rows 53 to 56: a member's own files damaged, lost, or put back from an older day.
 //!
-//! Invariants: a member on damaged files ends with one clear line and leaves them as they are, or it
-//! serves what it served before, every pair of it; there is no third way, and no panic.
+//! Invariants: a member on damaged files ends with one clear line and leaves them as they are, or
+//! it serves what it served before, every pair of it; there is no third way, and no panic.
 //!
 //! Must not know: what a file's bytes mean.
 

@@ -9,15 +9,18 @@ use super::services;
 #[must_use]
 pub fn page() -> String {
     let mut page = String::from(
-        "# Bad input\n\nSixty ways to be wrong, and what each is answered with. Generated from \
-         `jepsen-like-tests/harness/src/bad_input/rows.rs`; a\ntest compares them, and fails when a \
-         row names a check that does not exist.\n\n*Suite* is the stage `bad input` of `make test` \
-         (`engram-harness bad-input`), on real binaries: each of its checks also\nlooks whether the \
-         member lives, whether its pairs are the same, whether its memory stayed below its bound and \
-         whether its\nlog is free of panics. Where the real etcd can be asked the same, it is, and \
-         the answers are compared; where ours is\nanother on purpose, \
-         [Differences](differences.md) says why.\n\n| | input | answer | does not change | checks \
-         |\n|---|---|---|---|---|\n",
+        "# Bad input\n\n\
+         Sixty ways to be wrong, and what each is answered with. Generated from \
+         `jepsen-like-tests/harness/src/bad_input/rows.rs`; a\n\
+         test compares them, and fails when a row names a check that does not exist.\n\n\
+         *Suite* is the stage `bad input` of `make test` (`engram-harness bad-input`), on real \
+         binaries: each of its checks also\n\
+         looks whether the member lives, whether its pairs are the same, whether its memory \
+         stayed below its bound and whether its\n\
+         log is free of panics. Where the real etcd can be asked the same, it is, and \
+         the answers are compared; where ours is\n\
+         another on purpose, [Differences](differences.md) says why.\n\n\
+         | | input | answer | does not change | checks |\n|---|---|---|---|---|\n",
     );
     for row in rows::all() {
         let checks: Vec<String> = row.checks.iter().map(|check| shown(row.number, check)).collect();

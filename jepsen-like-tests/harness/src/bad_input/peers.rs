@@ -54,25 +54,76 @@ enum Send {
     ProposeNothing,
 }
 
-#[rustfmt::skip]
 const CASES: &[(&str, Send, &str)] = &[
     ("a call without a header", Send::NoHeader, "FailedPrecondition: *no header"),
-    ("a call of another cluster", Send::OtherCluster, "FailedPrecondition: *call for cluster 1 reached cluster *"),
+    (
+        "a call of another cluster",
+        Send::OtherCluster,
+        "FailedPrecondition: *call for cluster 1 reached cluster *",
+    ),
     ("a call for another member", Send::OtherMember, "FailedPrecondition: *"),
-    ("a call in the member's own name", Send::FromItself, "FailedPrecondition: *a second member * is running"),
-    ("a call without a data directory", Send::ShortIdentity, "FailedPrecondition: *names no data directory"),
-    ("a vote in the last term there is", Send::VoteOfLastTerm, "Aborted: *malformed message: the term 18446744073709551615 is no cluster's"),
-    ("a leader of the last term there is", Send::LeaderOfLastTerm, "Aborted: *malformed message: the term 18446744073709551615 is no cluster's"),
-    ("entries behind the last index there is", Send::AfterLastIndex, "Aborted: *malformed message: the index 18446744073709551615 is in no log"),
-    ("a commit of the last index there is", Send::CommitOfLastIndex, "Aborted: *malformed message: the index 18446744073709551615 is in no log"),
-    ("an entry at the last index there is", Send::EntryOfLastIndex, "Aborted: *malformed message: entries that do not follow one another"),
-    ("entries with a gap", Send::EntriesWithGap, "Aborted: *malformed message: entries that do not follow one another"),
-    ("an entry of no kind", Send::EntryWithoutKind, "Aborted: *malformed message: an entry of an unknown kind"),
+    (
+        "a call in the member's own name",
+        Send::FromItself,
+        "FailedPrecondition: *a second member * is running",
+    ),
+    (
+        "a call without a data directory",
+        Send::ShortIdentity,
+        "FailedPrecondition: *names no data directory",
+    ),
+    (
+        "a vote in the last term there is",
+        Send::VoteOfLastTerm,
+        "Aborted: *malformed message: the term 18446744073709551615 is no cluster's",
+    ),
+    (
+        "a leader of the last term there is",
+        Send::LeaderOfLastTerm,
+        "Aborted: *malformed message: the term 18446744073709551615 is no cluster's",
+    ),
+    (
+        "entries behind the last index there is",
+        Send::AfterLastIndex,
+        "Aborted: *malformed message: the index 18446744073709551615 is in no log",
+    ),
+    (
+        "a commit of the last index there is",
+        Send::CommitOfLastIndex,
+        "Aborted: *malformed message: the index 18446744073709551615 is in no log",
+    ),
+    (
+        "an entry at the last index there is",
+        Send::EntryOfLastIndex,
+        "Aborted: *malformed message: entries that do not follow one another",
+    ),
+    (
+        "entries with a gap",
+        Send::EntriesWithGap,
+        "Aborted: *malformed message: entries that do not follow one another",
+    ),
+    (
+        "an entry of no kind",
+        Send::EntryWithoutKind,
+        "Aborted: *malformed message: an entry of an unknown kind",
+    ),
     ("an append of 120 MiB", Send::TooLarge, "OutOfRange: *"),
-    ("a snapshot without a beginning", Send::SnapshotWithoutBegin, "Aborted: *malformed message: a snapshot without a beginning"),
+    (
+        "a snapshot without a beginning",
+        Send::SnapshotWithoutBegin,
+        "Aborted: *malformed message: a snapshot without a beginning",
+    ),
     ("a snapshot with a file outside of its folder", Send::SnapshotOutside, "Aborted: *"),
-    ("a snapshot with a piece of no file", Send::SnapshotOfNoFile, "Aborted: *malformed message: a piece of no file"),
-    ("a snapshot with an altered piece", Send::SnapshotAltered, "Aborted: *a piece was altered on its way"),
+    (
+        "a snapshot with a piece of no file",
+        Send::SnapshotOfNoFile,
+        "Aborted: *malformed message: a piece of no file",
+    ),
+    (
+        "a snapshot with an altered piece",
+        Send::SnapshotAltered,
+        "Aborted: *a piece was altered on its way",
+    ),
     ("a snapshot that breaks off", Send::SnapshotBrokenOff, "Aborted: *snapshot broken off"),
     ("a proposal of nothing", Send::ProposeNothing, "Aborted: *malformed message: no command"),
 ];

@@ -43,26 +43,44 @@ enum Wrong {
     Behind(&'static str),
 }
 
-#[rustfmt::skip]
 const JWTS: &[(&str, Wrong, &str)] = &[
     ("a JWT that is an empty text", Wrong::Text(""), INVALID),
     ("a JWT that is no JWT", Wrong::Text("nonsense"), INVALID),
     ("a JWT of three dots", Wrong::Text("..."), INVALID),
     ("a sound JWT behind `Bearer `", Wrong::Behind("Bearer "), "ok"),
     ("a JWT with alg none", Wrong::Unsigned("{\"alg\":\"none\",\"typ\":\"JWT\"}"), INVALID),
-    ("a JWT without its signature", Wrong::Unsigned("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"), INVALID),
+    (
+        "a JWT without its signature",
+        Wrong::Unsigned("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"),
+        INVALID,
+    ),
     ("a JWT of another algorithm", Wrong::Unsigned("{\"alg\":\"RS256\",\"typ\":\"JWT\"}"), INVALID),
     ("a JWT signed with another key", Wrong::OtherKey, INVALID),
-    ("a JWT past its end", Wrong::Claims("{\"username\":\"root\",\"revision\":5,\"exp\":1000}"), INVALID),
+    (
+        "a JWT past its end",
+        Wrong::Claims("{\"username\":\"root\",\"revision\":5,\"exp\":1000}"),
+        INVALID,
+    ),
     ("a JWT without a user", Wrong::Claims("{\"revision\":5,\"exp\":{exp}}"), INVALID),
-    ("a JWT whose user is a number", Wrong::Claims("{\"username\":7,\"revision\":5,\"exp\":{exp}}"), INVALID),
+    (
+        "a JWT whose user is a number",
+        Wrong::Claims("{\"username\":7,\"revision\":5,\"exp\":{exp}}"),
+        INVALID,
+    ),
     ("a JWT without a revision", Wrong::Claims("{\"username\":\"root\",\"exp\":{exp}}"), INVALID),
-    ("a JWT with a revision below zero", Wrong::Claims("{\"username\":\"root\",\"revision\":-1,\"exp\":{exp}}"), "InvalidArgument: etcdserver: revision of auth store is old"),
-    ("a JWT for nobody", Wrong::Claims("{\"username\":\"nobody\",\"revision\":{revision},\"exp\":{exp}}"), "PermissionDenied: etcdserver: permission denied"),
+    (
+        "a JWT with a revision below zero",
+        Wrong::Claims("{\"username\":\"root\",\"revision\":-1,\"exp\":{exp}}"),
+        "InvalidArgument: etcdserver: revision of auth store is old",
+    ),
+    (
+        "a JWT for nobody",
+        Wrong::Claims("{\"username\":\"nobody\",\"revision\":{revision},\"exp\":{exp}}"),
+        "PermissionDenied: etcdserver: permission denied",
+    ),
     ("a JWT whose claims are a list", Wrong::Claims("[]"), INVALID),
 ];
 
-#[rustfmt::skip]
 const SIMPLE: &[(&str, Wrong, &str)] = &[
     ("an empty token", Wrong::Text(""), INVALID),
     ("a token that is none", Wrong::Text("nonsense"), INVALID),

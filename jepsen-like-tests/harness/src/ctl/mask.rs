@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_message_is_told_field_by_field_without_its_ids() {
-        let bytes = b"\x0a\x0c\x08\x80\x80\x80\x80\x80\x80\x80\x80\x01\x18\x05\x12\x02hi";
-        assert_eq!(message(bytes).as_deref(), Some(r#"{1:{1:<id> 3:5} 2:"hi"}"#));
+        let bytes = b"\x0a\x0c\x08\x80\x80\x80\x80\x80\x80\x80\x80\x01\x18\x05\x12\x05hello";
+        assert_eq!(message(bytes).as_deref(), Some(r#"{1:{1:<id> 3:5} 2:"hello"}"#));
         assert_eq!(message(b"compacted revision 5\n"), None);
     }
 

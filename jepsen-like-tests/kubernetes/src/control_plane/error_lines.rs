@@ -168,8 +168,9 @@ mod tests {
         assert_eq!(masked("W1121 16:10:24.1 77 wr.go:12] Error"), None);
         let unreachable = "E1121 16:10:24.1 77 wr.go:12] \"Failed\" err=\"code = Unavailable\"";
         assert_eq!(read_line(unreachable), Line::Chance("code = Unavailable"));
-        let early = "E1121 19:18:30.405115   20205 controller.go:208] \"Failed to ensure lease exists, \
-                     will retry\" err=\"namespaces \\\"kube-system\\\" not found\" interval=\"200ms\"";
+        let early = "E1121 19:18:30.405115   20205 controller.go:208] \"Failed to ensure lease \
+                     exists, will retry\" err=\"namespaces \\\"kube-system\\\" not found\" \
+                     interval=\"200ms\"";
         assert!(matches!(read_line(early), Line::Chance(_)));
         assert_eq!(masked("Each of them"), None);
         assert_eq!(masked("Error: no"), None);
