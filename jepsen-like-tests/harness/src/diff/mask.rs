@@ -51,8 +51,8 @@ pub const MASKS: &[(&str, &str)] = &[
     ),
     (
         "with authentication on, a range that ends before it begins (not asked)",
-        "it is empty; etcd refuses some of them to users without the permission, Engram answers \
-         with nothing",
+        "it is empty; whether etcd finds a permission for it hangs on the shape of its tree of \
+         permissions, which is passed through by both ends; Engram holds it against its begin",
     ),
     (
         "an alarm request with an unknown action (not asked)",
