@@ -91,6 +91,23 @@ async fn start_in_scope(
         RuntimeChoice::Caller { .. } => Blocking::Inline,
     };
     let state = open_state(&parts, blocking).await?;
+    let apply = state.apply.clone();
+    let started = start_on(config, parts, identity, state).await;
+    if started.is_err() {
+        // Its thread closes the database, and must have done so before the program may end.
+        apply.stop().await;
+    }
+    started
+}
+
+/// Starts on an opened state.
+async fn start_on(
+    config: MemberConfig,
+    parts: Parts,
+    identity: Arc<LocalIdentity>,
+    state: State,
+) -> Result<(Consensus, Reader), StartError> {
+    let blocking = state.blocking;
     let applied = state.reader.applied();
     let (log, running_log) =
         open_log(&identity, &parts, config.log_limits, applied, blocking).await?;
