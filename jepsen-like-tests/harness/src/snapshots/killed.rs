@@ -115,7 +115,9 @@ async fn of_three(
     let hash = tools.etcdutl_hash(&format!("{copy}/member/snap/db"))?;
 
     let (into, said) = tools.import_said(&data.display().to_string(), "three-imported")?;
-    outcome.check("a member's database was behind its log", has(&said, "was behind its log"));
+    // Which of the entries beyond the database a member knew to be committed is chance.
+    let beyond = has(&said, "was behind its log").or_else(|_| has(&said, "are left out"));
+    outcome.check("a member's log went beyond its database", beyond);
     outcome.check("one member of three hashes as etcd that goes on alone", {
         equal(tools.engram_hash(&into)?, hash)
     });
