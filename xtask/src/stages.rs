@@ -108,6 +108,10 @@ fn kubernetes_suites(root: &Path, own: &Path) -> Vec<Stage> {
     ]
 }
 
+/// Long conversations on keys, leases and watches: 12,000 requests.
+const DIFF_KEYS: [&str; 7] =
+    ["diff", "--rpcs", "keys", "--conversations", "4", "--requests", "3000"];
+
 /// The conversation of `differential` over the JSON gateway, as far as `make test` has it.
 const DIFF_JSON: [&str; 7] = ["diff", "--wire", "json", "--members", "1", "--requests", "100"];
 
@@ -115,6 +119,7 @@ const DIFF_JSON: [&str; 7] = ["diff", "--wire", "json", "--members", "1", "--req
 fn suites(root: &Path) -> Vec<Stage> {
     let harness = harness(root);
     vec![
+        Stage::program("differential, keys", &harness, &DIFF_KEYS),
         // Four cells, each with clusters of its own: one member and three, with authentication and
         // without.
         Stage::program("differential", &harness, &["diff", "--wire", "grpc"]),

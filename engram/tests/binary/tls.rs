@@ -1,6 +1,6 @@
 //! TLS of the binary as the real etcdctl meets it, beside the real etcd where both can be asked.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -372,7 +372,8 @@ async fn handshake(port: u16, ca: &Ca, files: &Files) -> std::io::Result<usize> 
     dial(port, ca, Some(files), b"http/1.1").await?.read(&mut [0]).await
 }
 
-async fn in_the_log(log: &PathBuf, wanted: &str) -> String {
+/// Waits for a line of a log with these words.
+pub(crate) async fn in_the_log(log: &Path, wanted: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     let mut pause = tokio::time::interval(Duration::from_millis(20));
     loop {

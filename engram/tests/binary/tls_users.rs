@@ -1,14 +1,13 @@
 //! Who a client certificate makes its owner, and who is none any more, beside the real etcd.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::certificates::{Ca, Files, Says};
 use crate::support::{PATIENCE, Process, engram, free_ports};
-use crate::tls::{client_flags, dial, etcdctl, flags, server_flags, started};
+use crate::tls::{client_flags, dial, etcdctl, flags, in_the_log, server_flags, started};
 
 /// Engram and the real etcd with the same flags, a log file each.
 struct Both {
@@ -179,7 +178,7 @@ async fn without_a_list_of_the_revoked_nobody_is_let_in_as_with_etcd() {
     put(1, "the list is gone").await;
     let reason = format!("open {}: no such file or directory", list.display());
     for log in &both.logs {
-        let line = logged(log, &reason).await;
+        let line = in_the_log(log, &reason).await;
         assert!(line.contains(r#""msg":"rejected connection on client endpoint""#), "{line}");
         assert!(line.contains(r#""level":"warn""#), "{line}");
         assert!(line.contains(&format!(r#""error":"{reason}""#)), "{line}");
@@ -199,17 +198,4 @@ async fn without_a_list_of_the_revoked_nobody_is_let_in_as_with_etcd() {
     ca.sign("server", &Says::local("server", 8));
     ca.revoke(&[]);
     put(0, "the list names nobody").await;
-}
-
-async fn logged(log: &Path, wanted: &str) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    let mut pause = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        let text = std::fs::read_to_string(log).unwrap_or_default();
-        if let Some(line) = text.lines().find(|line| line.contains(wanted)) {
-            return line.to_owned();
-        }
-        assert!(Instant::now() < deadline, "no {wanted:?} in\n{text}");
-        pause.tick().await;
-    }
 }

@@ -162,13 +162,7 @@ impl Client {
         process: &Process,
         answer: impl Future<Output = T>,
     ) -> Option<T> {
-        let patience = self.dice.millis(200, 9_000);
-        tokio::select! {
-            biased;
-            () = process.observer.died() => None,
-            answer = answer => Some(answer),
-            () = clock::pass(patience) => None,
-        }
+        process.answered(self.dice.millis(200, 9_000), answer).await
     }
 
     /// Order: publish before reply.

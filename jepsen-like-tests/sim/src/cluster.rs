@@ -40,6 +40,20 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// An answer, unless the process dies before it or the patience ends.
+    pub(crate) async fn answered<T>(
+        &self,
+        patience: Duration,
+        answer: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.observer.died() => None,
+            answer = answer => Some(answer),
+            () = clock::pass(patience) => None,
+        }
+    }
+
     pub(crate) fn consensus(&self) -> &Consensus {
         self.member.consensus()
     }

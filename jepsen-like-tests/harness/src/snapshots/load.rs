@@ -4,7 +4,7 @@
 //! Invariant: what was answered is counted only after the answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -35,6 +35,8 @@ pub(super) struct Load {
 struct Seen {
     writes: AtomicU64,
     revision: AtomicI64,
+    /// No compaction is asked for any more.
+    keeps_all: AtomicBool,
 }
 
 /// A token of a user.
@@ -72,6 +74,13 @@ impl Load {
             crate::pause::pause(POLL).await;
         }
         Ok(())
+    }
+
+    /// Compacts no more, since etcd writes its database out then, and waits for so many writes that
+    /// are in its log alone.
+    pub(super) async fn leave_behind(&self, writes: u64) -> Result<()> {
+        self.seen.keeps_all.store(true, Ordering::Release);
+        self.reach(self.seen.writes.load(Ordering::Acquire) + writes).await
     }
 
     /// Waits for the writers, whose server is gone; the newest revision that one was told.
@@ -114,8 +123,10 @@ impl Writer {
     /// One write. `None`: the server is gone.
     async fn step(&mut self, count: i64) -> Option<i64> {
         let key = format!("key/{}", self.dice.random_range(0..50));
-        let header = match self.dice.random_range(0..20) {
-            0..10 => {
+        let header = match self.dice.random_range(0..20_u8) {
+            17..19 => return self.lease(&key, count).await,
+            19 if !self.seen.keeps_all.load(Ordering::Acquire) => return self.compact().await,
+            0..10 | 19.. => {
                 let put = self.ask(self.put(&key, 0));
                 self.kv.put(put).await.ok()?.into_inner().header
             }
@@ -128,8 +139,6 @@ impl Writer {
                 let txn = self.ask(self.txn(&key));
                 self.kv.txn(txn).await.ok()?.into_inner().header
             }
-            17..19 => return self.lease(&key, count).await,
-            _ => return self.compact().await,
         };
         Some(header.unwrap_or_default().revision)
     }

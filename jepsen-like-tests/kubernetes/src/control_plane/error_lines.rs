@@ -31,25 +31,17 @@ impl Seen {
 }
 
 /// What is in lines that are left out, and why.
-const CHANCE: [(&str, &str); 10] = [
+const CHANCE: [(&str, &str); 8] = [
     ("code = Unavailable", "the member that was asked, or the leader it asked, was killed"),
     ("code:0xe,", "the same, as the client library prints it"),
     ("context deadline exceeded", "the request waited for the election"),
     ("code = DeadlineExceeded", "the same, as the client library prints it"),
     ("is not as new as written version", "the watch hung on the killed member; it is tried again"),
     ("etcdserver: request timed out", "the same, as kube-apiserver passes it on"),
-    (
-        "\"Failed to taint NoSchedule on node, requeue it\"",
-        "its request hung on the killed leader; the line does not repeat why",
-    ),
     // At its start, with a single real etcd too: in 15 and 17 of 24 starts.
     (
         "err=\"namespaces \\\"kube-system\\\" not found",
         "kube-apiserver writes its lease and a ConfigMap while it makes the namespace for them",
-    ),
-    (
-        "for Service default/kubernetes is not allocated; repairing",
-        "kube-apiserver's repair reads services and addresses through two watches; one may be ahead",
     ),
     // What the compactor of kube-apiserver prints of its own watch.
     (
