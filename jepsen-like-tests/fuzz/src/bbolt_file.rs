@@ -1,4 +1,4 @@
-//! A database file of etcd.
+//! A database file of etcd: the first byte says whether its meta pages are to be sealed.
 
 use std::io::Cursor;
 
@@ -7,7 +7,11 @@ use bbolt::etcd::{self, Contents};
 
 /// Files with a few pages, and with one.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    [0, 3, 60].into_iter().map(file).collect()
+    let files = [0, 3, 60].map(file);
+    [0, 1]
+        .into_iter()
+        .flat_map(|how| files.iter().map(move |file| [&[how], &file[..]].concat()))
+        .collect()
 }
 
 fn file(revisions: i64) -> Vec<u8> {

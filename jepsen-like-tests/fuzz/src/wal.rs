@@ -5,6 +5,9 @@ use etcd_wal::{Entry, HardState, SnapshotMark, record_kind, seal};
 use prost::Message as _;
 use proto::etcdserverpb::{InternalRaftRequest, LeaseGrantRequest, PutRequest};
 
+/// Begins the next file, among kinds of records.
+const NEXT_FILE: i64 = 255;
+
 /// Logs with a few entries, as a file and as records.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let records = records();
@@ -14,6 +17,11 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         seeds.push([&[0][..], &file, &[0; 16]].concat());
         seeds.push([vec![1], records[..until].iter().flat_map(framed).collect()].concat());
     }
+    // The same in two files, the second of which goes on with the chain of the first.
+    let (first, second) = records.split_at(6);
+    let next = [(NEXT_FILE, Bytes::new()), (record_kind::CHECKSUM, Bytes::new())];
+    let parts = first.iter().chain(&next).chain(second);
+    seeds.push([vec![1], parts.flat_map(framed).collect()].concat());
     seeds
 }
 

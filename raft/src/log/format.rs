@@ -30,15 +30,21 @@
 
 use bytes::Bytes;
 
+use crate::limits::LOG_INDEX_MAX;
+
 /// What a group is aligned to, and the room of the segment header, in bytes.
 pub(crate) const ALIGNMENT_BYTES: usize = 512;
 
 /// The release of the format; a higher one is refused.
 pub(crate) const FORMAT: u32 = 1;
 
-const SEGMENT_MAGIC: [u8; 8] = *b"ENGRLOG\x01";
-const SEGMENT_HEADER_BYTES: usize = 64;
-const GROUP_MAGIC: [u8; 4] = *b"GRP\x01";
+pub(super) const SEGMENT_MAGIC: [u8; 8] = *b"ENGRLOG\x01";
+pub(super) const SEGMENT_HEADER_BYTES: usize = 64;
+pub(super) const GROUP_MAGIC: [u8; 4] = *b"GRP\x01";
+
+/// The highest number of a segment, a group or an entry: no log comes to it, and sums of what is
+/// below it do not overflow.
+pub(crate) const NUMBER_MAX: u64 = LOG_INDEX_MAX;
 
 /// A group header's length in bytes.
 pub(crate) const GROUP_HEADER_BYTES: usize = 48;
@@ -105,10 +111,15 @@ impl SegmentHeader {
         if format != FORMAT {
             return Err(BadSegment::Format(format));
         }
+        // Both count from 1.
+        let [number, first_sequence] = [u64_at(header, 32), u64_at(header, 40)];
+        if [number, first_sequence].iter().any(|counted| !(1..=NUMBER_MAX).contains(counted)) {
+            return Err(BadSegment::Damaged);
+        }
         Ok(Self {
             owner: Owner { cluster_id: u64_at(header, 16), member_id: u64_at(header, 24) },
-            number: u64_at(header, 32),
-            first_sequence: u64_at(header, 40),
+            number,
+            first_sequence,
             chain: u32_at(header, 48),
         })
     }
@@ -285,7 +296,7 @@ pub(crate) fn records(body: &Bytes) -> Option<Vec<Record>> {
     Some(records)
 }
 
-fn record_crc(kind: u8, payload: &[u8]) -> u32 {
+pub(super) fn record_crc(kind: u8, payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&[kind]), payload)
 }
 
@@ -302,11 +313,11 @@ pub(crate) fn position_of(payload: &[u8]) -> Option<(u64, u64)> {
     (payload.len() >= 16).then(|| (u64_at(payload, 0), u64_at(payload, 8)))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes are four bytes"))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes are eight bytes"))
 }
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::entry::LogEntry;
 use super::error::LogError;
 use super::files::{LogFile, LogFiles};
-use super::format::{Owner, segment_name};
+use super::format::{NUMBER_MAX, Owner, segment_name};
 use super::recover::{TornTail, read_entry, recover};
 use super::state::{Found, Place, Position, State};
 use super::wake::Wake;
@@ -111,13 +111,13 @@ impl<E: LogEntry> Log<E> {
 
     /// Appends entries; they are readable when this returns and durable when `done` is called.
     ///
-    /// *Errors*: an index that does not follow the last; a log that failed.
+    /// *Errors*: an index that does not follow the last or that no log comes to; a failed log.
     pub fn append(&self, entries: impl IntoIterator<Item = E>, done: Done) -> io::Result<()> {
         let mut front = self.shared.front();
         front.check()?;
         for entry in entries {
             let wanted = front.state.next_index().unwrap_or(entry.index());
-            if entry.index() != wanted {
+            if entry.index() != wanted || wanted > NUMBER_MAX {
                 let what = format!("entry {} where {wanted} is next", entry.index());
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }

@@ -16,7 +16,7 @@ use super::entry::LogEntry;
 use super::error::LogError;
 use super::files::{LogFile, LogFiles};
 use super::format::{
-    ALIGNMENT_BYTES, BadSegment, FORMAT, GROUP_HEADER_BYTES, GroupHeader, Owner,
+    ALIGNMENT_BYTES, BadSegment, FORMAT, GROUP_HEADER_BYTES, GroupHeader, NUMBER_MAX, Owner,
     RECORD_HEADER_BYTES, Record, RecordKind, SegmentHeader, position_of, records, segment_name,
     segment_number,
 };
@@ -179,7 +179,10 @@ impl<E: LogEntry> Reading<'_, E> {
         (self.visit)(name, offset, record);
         let wrong = |what: String| self.damaged(name, offset, what);
         let position = position_of(&record.payload).map(|(term, index)| Position { term, index });
-        let position = position.ok_or("a payload that is too short");
+        let position = match position {
+            Some(position) if position.index > NUMBER_MAX => Err("an index that no log comes to"),
+            position => position.ok_or("a payload that is too short"),
+        };
         match record.kind {
             RecordKind::Vote => self.state.vote = Some(record.payload.clone()),
             RecordKind::Committed => {
@@ -339,9 +342,13 @@ pub(crate) fn read_entry<E: LogEntry>(
     let mut bytes = vec![0; length];
     file.read_at(&mut bytes, place.offset)?;
     let record = super::format::record_at(&Bytes::from(bytes), 0)
-        .filter(|record| record.kind == RecordKind::Entry && record.payload.len() >= 16)
-        .filter(|record| position_of(&record.payload).is_some_and(|(_, at)| at == index));
-    let entry = record.and_then(|record| E::decode(record.payload.slice(16..)));
+        .filter(|record| record.kind == RecordKind::Entry && record.payload.len() >= 16);
+    let entry = record.and_then(|record| {
+        // The record and the entry in it both say which one it is; Raft goes by the entry.
+        let (term, at) = position_of(&record.payload)?;
+        let entry = E::decode(record.payload.slice(16..))?;
+        (at == index && (entry.term(), entry.index()) == (term, index)).then_some(entry)
+    });
     entry.ok_or_else(|| {
         let Place { segment, offset, .. } = place;
         let what = format!("entry {index} in {} at {offset} is not sound", segment_name(segment));

@@ -2,11 +2,15 @@
 //!
 //! Must not know: openraft.
 
-use crate::support::{Hand, OWNER, entry};
-use engram_raft::log::{LogError, LogFiles, MemoryLogFiles, Owner};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::support::{Hand, OWNER, Plain, SMALL, entry};
+use engram_raft::log::{Log, LogEntry, LogError, LogFiles, MemoryLogFiles, Owner};
 
 /// Three synced groups, the last of them not yet told of.
-fn three_groups() -> (MemoryLogFiles, Vec<crate::support::Plain>) {
+fn three_groups() -> (MemoryLogFiles, Vec<Plain>) {
     let files = MemoryLogFiles::new();
     let mut hand = Hand::open(&files).expect("a new log");
     for index in 1..=3 {
@@ -214,4 +218,54 @@ fn hostile_files_are_met_with_an_answer() {
             }
         }
     }
+}
+
+/// An entry that calls itself another one in its bytes.
+#[derive(Debug, Clone)]
+struct Mistaken(Plain);
+
+impl LogEntry for Mistaken {
+    fn term(&self) -> u64 {
+        self.0.term
+    }
+
+    fn index(&self) -> u64 {
+        self.0.index
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Plain { index: 2, ..self.0.clone() }.encode()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    fn decode(bytes: Bytes) -> Option<Self> {
+        Plain::decode(bytes).map(Self)
+    }
+}
+
+#[test]
+fn an_entry_that_lies_in_the_place_of_another_is_not_handed_out() {
+    let files = MemoryLogFiles::new();
+    let open = || Log::<Mistaken>::open(Arc::new(files.clone()), OWNER, SMALL).expect("opens");
+    let (log, mut driver, _) = open();
+    for index in 1..=2 {
+        log.append([Mistaken(entry(1, index, 40))], Box::new(|_| ())).expect("follows");
+    }
+    driver.step_untimed();
+    drop((log, driver));
+    let (log, _driver, _) = open();
+    let refused = log.read(1, 2, usize::MAX).expect_err("it calls itself entry 2");
+    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidData);
+    assert_eq!(log.read(2, 3, usize::MAX).expect("that is entry 2").len(), 1);
+}
+
+#[test]
+fn an_index_that_no_log_comes_to_is_not_taken() {
+    let hand = Hand::open(&MemoryLogFiles::new()).expect("a new log");
+    let beyond = Plain { term: 1, index: u64::MAX, payload: Vec::new() };
+    let refused = hand.log.append([beyond], Box::new(|_| ()));
+    assert_eq!(refused.expect_err("refused").kind(), std::io::ErrorKind::InvalidInput);
 }

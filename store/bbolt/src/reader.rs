@@ -19,7 +19,7 @@ pub const PAGE_BYTES_MAX: u64 = 256 << 20;
 pub const DEPTH_MAX: usize = 64;
 
 /// *Units*: bytes; the places where the second meta page may begin when the first is not sound.
-const SECOND_META: [u64; 8] = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
+pub(crate) const SECOND_META: [u64; 8] = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
 
 /// A bbolt file, opened for reading.
 #[derive(Debug)]

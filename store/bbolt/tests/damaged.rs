@@ -172,7 +172,9 @@ proptest! {
         if !whole {
             file.truncate(cut.index(file.len()));
         }
-        fuzz_read(&file);
+        for how in [0, 1] {
+            fuzz_read(&[&[how][..], &file].concat());
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! The door of fuzzers: bytes in, nothing out, and no way to panic.
 //!
 //! An input's first byte says what the rest is: the bytes of one file, or records that are sealed
-//! here, since no fuzzer guesses a chain of checksums.
+//! here into files, since no fuzzer guesses a chain of checksums.
+//!
+//! ```text
+//! records  kind u8, length u16, data; again and again; the kind 255 begins the next file
+//! ```
 
 use std::io::Cursor;
 
@@ -11,20 +15,18 @@ use crate::seal::seal;
 use crate::segment::{Segment, SegmentName};
 use crate::{command, committed, entries, names, survey};
 
+/// Among the kinds of records.
+const NEXT_FILE: u8 = 255;
+
 /// Does with the bytes whatever this room can do with a log.
 pub fn fuzz_read(data: &[u8]) {
     let Some((how, rest)) = data.split_first() else { return };
-    let content = match how % 2 {
-        0 => rest.to_vec(),
-        _ => seal(&mut 0, &records(rest)),
+    let contents = match how % 2 {
+        0 => vec![rest.to_vec()],
+        _ => sealed(rest),
     };
-    let length = content.len();
-    let mut segments = [Segment {
-        shown: "0.wal".to_owned(),
-        name: SegmentName { sequence: 0, first_index: 0 },
-        bytes: length as u64,
-        content: Cursor::new(content),
-    }];
+    let length: usize = contents.iter().map(Vec::len).sum();
+    let mut segments: Vec<_> = contents.into_iter().zip(0..).map(segment).collect();
     let Ok(survey) = survey(&mut segments) else { return };
     let after = survey.snapshot.map_or(0, |mark| mark.index);
     let Ok(tail) = entries(&mut segments, after) else { return };
@@ -41,14 +43,27 @@ pub fn fuzz_read(data: &[u8]) {
     }
 }
 
-/// A byte for the kind, two for the length, and the data, again and again.
-fn records(mut rest: &[u8]) -> Vec<(i64, Bytes)> {
-    let mut records = Vec::new();
+fn segment((content, sequence): (Vec<u8>, u64)) -> Segment<Cursor<Vec<u8>>> {
+    Segment {
+        shown: format!("{sequence}.wal"),
+        name: SegmentName { sequence, first_index: 0 },
+        bytes: content.len() as u64,
+        content: Cursor::new(content),
+    }
+}
+
+/// The files of these records.
+fn sealed(mut rest: &[u8]) -> Vec<Vec<u8>> {
+    let (mut files, mut records, mut crc) = (Vec::new(), Vec::new(), 0);
     while let [kind, low, high, more @ ..] = rest {
         let length = usize::from(u16::from_le_bytes([*low, *high])).min(more.len());
         let (data, after) = more.split_at(length);
-        records.push((i64::from(*kind), Bytes::copy_from_slice(data)));
+        match *kind {
+            NEXT_FILE => files.push(seal(&mut crc, &std::mem::take(&mut records))),
+            kind => records.push((i64::from(kind), Bytes::copy_from_slice(data))),
+        }
         rest = after;
     }
-    records
+    files.push(seal(&mut crc, &records));
+    files
 }
