@@ -105,6 +105,9 @@ impl Applier {
             before.is_none_or(|before| before.index + 1 == log_id.index),
             "entry {log_id} does not follow the applied {before:?}"
         );
+        if before.is_none_or(|before| before.term < log_id.term) {
+            self.waiters.begins(log_id.term);
+        }
         match &entry.payload {
             Payload::Blank => {
                 self.store.apply_blank(log_id)?;
@@ -165,6 +168,7 @@ impl Applier {
         let state = self.store.applied();
         if let Some(log_id) = state.log_id {
             self.digests.installed(log_id, state.digest);
+            self.waiters.replaced(log_id.term);
         }
         self.publisher.installed(self.store.reader().revision());
         self.applied.send_replace(state.log_id);

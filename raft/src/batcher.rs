@@ -5,8 +5,8 @@
 //! travels together. There is no timer and no fixed count.
 //!
 //! Invariants: an admitted command ends in exactly one of: applied, certainly not accepted (its
-//! waiter hears so), outcome unknown. Lease revokes go first, since a full queue must not keep
-//! leases alive.
+//! waiter hears so), outcome unknown. A command is written in the term it is bound to, or not at
+//! all. Lease revokes go first, since a full queue must not keep leases alive.
 //! Must not know: what commands say, beyond which of them are revokes.
 
 use std::collections::VecDeque;
@@ -54,6 +54,8 @@ struct Queue {
 
 struct Queued {
     command: Command,
+    /// The only term in which it may be written.
+    term: u64,
     bytes: usize,
     permit: Permit,
 }
@@ -72,18 +74,18 @@ impl Batcher {
         }
     }
 
-    /// Queues a command whose header carries its id.
+    /// Queues a command whose header carries its id, to be written in `term` only.
     ///
     /// *Errors*: nothing was queued: [`ProposeError::TooLarge`], [`ProposeError::TooManyRequests`],
     /// [`ProposeError::Stopped`].
-    pub(crate) fn enqueue(&self, command: Command) -> Result<(), ProposeError> {
+    pub(crate) fn enqueue(&self, command: Command, term: u64) -> Result<(), ProposeError> {
         if self.shared.closed.load(Ordering::Acquire) {
             return Err(ProposeError::Stopped);
         }
         let urgent = matches!(command.request, Some(command::Request::LeaseRevoke(_)));
         let bytes = command.encoded_len();
         let permit = self.shared.admission.admit(bytes, urgent)?;
-        let queued = Queued { command, bytes, permit };
+        let queued = Queued { command, term, bytes, permit };
         let mut queue = self.shared.queue.lock();
         if urgent {
             queue.urgent.push_back(queued)
@@ -124,6 +126,8 @@ impl Batcher {
         let mut ids = Vec::with_capacity(taken.len());
         let mut commands = Vec::with_capacity(taken.len());
         let mut permits: Option<Permit> = None;
+        // A batch is of one term.
+        let term = taken.first().map_or(0, |queued| queued.term);
         for queued in taken {
             ids.push(id_of(&queued.command));
             commands.push(queued.command);
@@ -135,7 +139,8 @@ impl Batcher {
         let state_machine_version = self.shared.reader.state_machine_version();
         let batch = Batch { state_machine_version, commands };
         let ticket = Ticket { batcher: self.clone(), ids, uncommitted: true, permits };
-        raft.write(EncodedBatch::encode(batch)).responder(ticket.into_callback()).await
+        let write = raft.write(EncodedBatch::encode(batch)).with_leader(term);
+        write.responder(ticket.into_callback()).await
     }
 }
 
@@ -169,7 +174,8 @@ fn take_into(
 ) {
     while taken.len() < commands_max {
         let Some(next) = from.front() else { return };
-        if !taken.is_empty() && *bytes + next.bytes > limits::BATCH_BYTES_MAX {
+        let is_full = *bytes + next.bytes > limits::BATCH_BYTES_MAX;
+        if taken.first().is_some_and(|first| is_full || first.term != next.term) {
             return;
         }
         *bytes += next.bytes;

@@ -161,7 +161,9 @@ impl Core {
 impl Consensus {
     /// Proposes a command and waits until it is applied on this member.
     ///
-    /// On a follower the command goes to the leader in one hop. The header's id is filled in.
+    /// On a follower the command goes to the leader in one hop. The header's id is filled in. When
+    /// a leader is lost with the command, it is proposed to the next one as soon as an entry of
+    /// that one's term shows that the first attempt came to nothing; never twice with effect.
     ///
     /// *Errors*: [`ProposeError::is_outcome_unknown`] tells whether the command may still take
     /// effect. *Cancellation*: dropping the future does not take the command back.
@@ -365,8 +367,8 @@ impl Attempt<'_> {
             if self.core.is_stopped() {
                 return Err(ProposeError::Stopped);
             }
-            let mut waiting = self.core.waiters.wait_here(self.id);
             let seen = self.core.leadership();
+            let mut waiting = self.core.waiters.wait_here(self.id, seen.term);
             let handed = tokio::select! {
                 biased;
                 answer = &mut waiting.receiver => match answer {
@@ -377,25 +379,24 @@ impl Attempt<'_> {
             };
             match handed {
                 Handed::Refused(error) => return Err(error),
-                Handed::NotAccepted => self.core.wait_for_change(seen).await,
+                Handed::NotAccepted => {}
                 Handed::Awaited(deadline_means) => {
                     self.maybe_accepted = Some(deadline_means);
                     match (&mut waiting.receiver).await {
-                        Ok(Err(ProposeError::NoLeader)) => {
-                            self.maybe_accepted = None;
-                            self.core.wait_for_change(seen).await;
-                        }
+                        Ok(Err(ProposeError::NoLeader)) => {}
                         answer => return answer.unwrap_or(Err(ProposeError::Stopped)),
                     }
                 }
             }
+            self.maybe_accepted = None;
+            self.core.wait_for_change(seen).await;
         }
     }
 
     async fn hand_over(&mut self, command: &Command, seen: Leadership) -> Handed {
         let Some(leader) = seen.leader else { return Handed::NotAccepted };
         if seen.is_leader {
-            return match self.core.batcher.enqueue(command.clone()) {
+            return match self.core.batcher.enqueue(command.clone(), seen.term) {
                 Ok(()) => Handed::Awaited(ProposeError::TimedOut),
                 Err(error) => Handed::Refused(error),
             };
@@ -407,6 +408,7 @@ impl Attempt<'_> {
         let request = peer::ProposeRequest {
             header: Some(self.core.identity.header_to(leader)),
             command: Some(command.clone()),
+            term: seen.term,
         };
         // On a task of its own: this member's applying often answers before the leader's word
         // comes, and a call broken off each time would wear the connection out.
@@ -419,16 +421,12 @@ impl Attempt<'_> {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(PeerError::NoAnswer("no answer in time".to_owned())),
         };
-        let handed = match answer {
+        match answer {
             Ok(response) => understand(&response),
             Err(error) if error.is_certainly_not_handled() => Handed::NotAccepted,
-            // The command may be in the leader's log: only its applying here can tell.
+            // The command may be in the leader's log: only what is applied here can tell.
             Err(_) => Handed::Awaited(ProposeError::ConnectionLost),
-        };
-        if matches!(handed, Handed::NotAccepted) {
-            self.maybe_accepted = None;
         }
-        handed
     }
 }
 

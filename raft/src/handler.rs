@@ -156,7 +156,7 @@ impl Handler {
         self.check(request.header.as_ref())?;
         let command = request.command.ok_or_else(|| convert::malformed("no command"))?;
         let id = command.header.as_ref().map_or(0, |header| header.id);
-        let result = match self.take_in(id, command).await {
+        let result = match self.take_in(id, request.term, command).await {
             Ok(log_id) => peer::propose_response::Result::Outcome(peer::Outcome {
                 log_id: Some(peer::LogId { term: log_id.term, index: log_id.index }),
                 ..Default::default()
@@ -166,12 +166,18 @@ impl Handler {
         Ok(peer::ProposeResponse { result: Some(result) })
     }
 
-    async fn take_in(&self, id: u64, command: proto::log::Command) -> Result<LogId, ProposeError> {
-        if !self.core.leadership().is_leader {
+    async fn take_in(
+        &self,
+        id: u64,
+        term: u64,
+        command: proto::log::Command,
+    ) -> Result<LogId, ProposeError> {
+        let leadership = self.core.leadership();
+        if !leadership.is_leader || leadership.term != term {
             return Err(ProposeError::NoLeader);
         }
-        let mut waiting = self.core.waiters.wait_forwarded(id);
-        self.core.batcher.enqueue(command)?;
+        let mut waiting = self.core.waiters.wait_forwarded(id, term);
+        self.core.batcher.enqueue(command, term)?;
         let deadline = self.core.config.timing.request_timeout();
         match tokio::time::timeout(deadline, &mut waiting.receiver).await {
             Ok(receipt) => receipt.unwrap_or(Err(ProposeError::TimedOut)),

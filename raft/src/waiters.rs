@@ -4,7 +4,12 @@
 //! applies, and only then has the answer's rows built. The leader that took a forwarded command in
 //! merely learns the position.
 //!
-//! Invariant: an id is answered at most once, and forgotten when its waiter goes away.
+//! A command is bound to the term it was handed over in: no entry of another term carries it. Terms
+//! never fall along the log, so that once an entry of a later term is applied, a command that was
+//! not met never will be, and may be proposed again.
+//!
+//! Invariants: an id is answered at most once, and forgotten when its waiter goes away; nobody hears
+//! that a command was passed over while entries were applied that this member did not see.
 //! Must not know: openraft, how a command reached the log.
 
 use std::collections::HashMap;
@@ -24,9 +29,26 @@ pub(crate) type Answer = Result<Outcome, ProposeError>;
 /// The word on a command that a peer forwarded to this member: where it was applied.
 pub(crate) type Receipt = Result<LogId, ProposeError>;
 
-enum Waiter {
+struct Waiter {
+    /// The term of the only entries that may carry the command; `None` once entries of it may have
+    /// been applied unseen.
+    term: Option<u64>,
+    teller: Teller,
+}
+
+enum Teller {
     Here(oneshot::Sender<Answer>),
     Forwarded(oneshot::Sender<Receipt>),
+}
+
+impl Teller {
+    /// There will be no answer.
+    fn fail(self, error: ProposeError) {
+        match self {
+            Self::Here(sender) => drop(sender.send(Err(error))),
+            Self::Forwarded(sender) => drop(sender.send(Err(error))),
+        }
+    }
 }
 
 /// Request ids are unique already; hashing them again buys nothing.
@@ -50,7 +72,12 @@ impl Hasher for IdHasher {
     }
 }
 
-type Table = HashMap<u64, Waiter, BuildHasherDefault<IdHasher>>;
+#[derive(Default)]
+struct Table {
+    waiters: HashMap<u64, Waiter, BuildHasherDefault<IdHasher>>,
+    /// The term of the newest applied entry.
+    applied_term: u64,
+}
 
 /// The table. Clones share it.
 #[derive(Clone, Default)]
@@ -67,32 +94,62 @@ pub(crate) struct Waiting<T> {
 
 impl<T> Drop for Waiting<T> {
     fn drop(&mut self) {
-        self.waiters.table.lock().remove(&self.id);
+        self.waiters.table.lock().waiters.remove(&self.id);
     }
 }
 
 impl Waiters {
-    /// Waits for the answer to a command proposed on this member.
-    pub(crate) fn wait_here(&self, id: u64) -> Waiting<Answer> {
+    /// Waits for the answer to a command proposed on this member, to be written in `term` only.
+    pub(crate) fn wait_here(&self, id: u64, term: u64) -> Waiting<Answer> {
         let (sender, receiver) = oneshot::channel();
-        self.table.lock().insert(id, Waiter::Here(sender));
+        self.wait(id, term, Teller::Here(sender));
         Waiting { id, waiters: self.clone(), receiver }
     }
 
-    /// Waits until a command that a peer forwarded is applied.
-    pub(crate) fn wait_forwarded(&self, id: u64) -> Waiting<Receipt> {
+    /// Waits until a command that a peer forwarded, to be written in `term` only, is applied.
+    pub(crate) fn wait_forwarded(&self, id: u64, term: u64) -> Waiting<Receipt> {
         let (sender, receiver) = oneshot::channel();
-        self.table.lock().insert(id, Waiter::Forwarded(sender));
+        self.wait(id, term, Teller::Forwarded(sender));
         Waiting { id, waiters: self.clone(), receiver }
+    }
+
+    fn wait(&self, id: u64, term: u64, teller: Teller) {
+        let mut table = self.table.lock();
+        if term < table.applied_term {
+            drop(table);
+            return teller.fail(ProposeError::NoLeader);
+        }
+        table.waiters.insert(id, Waiter { term: Some(term), teller });
     }
 
     /// Tells whoever waits for `id` that there will be no answer.
     pub(crate) fn fail(&self, id: u64, error: ProposeError) {
-        let waiter = self.table.lock().remove(&id);
-        match waiter {
-            Some(Waiter::Here(sender)) => drop(sender.send(Err(error))),
-            Some(Waiter::Forwarded(sender)) => drop(sender.send(Err(error))),
-            None => {}
+        let waiter = self.table.lock().waiters.remove(&id);
+        if let Some(waiter) = waiter {
+            waiter.teller.fail(error);
+        }
+    }
+
+    /// An entry of `term` is applied next: whoever waits for a command bound to an earlier one
+    /// hears that it was certainly not accepted.
+    pub(crate) fn begins(&self, term: u64) {
+        let mut table = self.table.lock();
+        table.applied_term = term;
+        let overruled = |_: &u64, waiter: &mut Waiter| waiter.term.is_some_and(|at| at < term);
+        let passed_over: Vec<_> = table.waiters.extract_if(overruled).collect();
+        drop(table);
+        for (_, waiter) in passed_over {
+            waiter.teller.fail(ProposeError::NoLeader);
+        }
+    }
+
+    /// The whole state was replaced by one whose newest entry is of `term`: what it holds of the
+    /// commands that are waited for cannot be told.
+    pub(crate) fn replaced(&self, term: u64) {
+        let mut table = self.table.lock();
+        table.applied_term = term;
+        for waiter in table.waiters.values_mut() {
+            waiter.term = None;
         }
     }
 
@@ -100,14 +157,14 @@ impl Waiters {
     pub(crate) fn claim(&self, batch: &Batch) -> Claims {
         let mut claims = Claims::default();
         let mut table = self.table.lock();
-        if table.is_empty() {
+        if table.waiters.is_empty() {
             return claims;
         }
         for (position, command) in batch.commands.iter().enumerate() {
             let id = command.header.as_ref().map_or(0, |header| header.id);
-            match table.remove(&id) {
-                Some(Waiter::Here(sender)) => claims.here.push((position, sender)),
-                Some(Waiter::Forwarded(sender)) => claims.forwarded.push(sender),
+            match table.waiters.remove(&id).map(|waiter| waiter.teller) {
+                Some(Teller::Here(sender)) => claims.here.push((position, sender)),
+                Some(Teller::Forwarded(sender)) => claims.forwarded.push(sender),
                 None => {}
             }
         }
@@ -162,14 +219,14 @@ mod tests {
     #[test]
     fn a_dropped_wait_is_forgotten() {
         let waiters = Waiters::default();
-        drop(waiters.wait_here(7));
+        drop(waiters.wait_here(7, 1));
         assert!(!waiters.claim(&batch(&[7])).wants_answers());
     }
 
     #[test]
     fn a_failed_wait_hears_why_and_only_once() {
         let waiters = Waiters::default();
-        let mut waiting = waiters.wait_here(7);
+        let mut waiting = waiters.wait_here(7, 1);
         waiters.fail(7, ProposeError::NoLeader);
         waiters.fail(7, ProposeError::TimedOut);
         assert!(matches!(waiting.receiver.try_recv(), Ok(Err(ProposeError::NoLeader))));
@@ -178,10 +235,34 @@ mod tests {
     #[test]
     fn a_forwarded_command_needs_no_rows_and_learns_its_position() {
         let waiters = Waiters::default();
-        let mut waiting = waiters.wait_forwarded(9);
+        let mut waiting = waiters.wait_forwarded(9, 1);
         let claims = waiters.claim(&batch(&[8, 9]));
         assert!(!claims.wants_answers());
         claims.answer(LogId { term: 1, index: 5 }, Vec::new());
         assert_eq!(waiting.receiver.try_recv(), Ok(Ok(LogId { term: 1, index: 5 })));
+    }
+
+    #[test]
+    fn a_command_is_passed_over_when_a_later_term_begins_and_not_before() {
+        let waiters = Waiters::default();
+        let mut waiting = waiters.wait_here(7, 2);
+        waiters.begins(2);
+        assert!(waiting.receiver.try_recv().is_err(), "its own term has entries to come");
+        waiters.begins(3);
+        assert!(matches!(waiting.receiver.try_recv(), Ok(Err(ProposeError::NoLeader))));
+        let mut late = waiters.wait_forwarded(8, 2);
+        assert_eq!(late.receiver.try_recv(), Ok(Err(ProposeError::NoLeader)));
+        let mut next = waiters.wait_here(9, 3);
+        assert!(next.receiver.try_recv().is_err());
+    }
+
+    #[test]
+    fn nobody_hears_what_became_of_a_command_that_a_new_state_may_hold() {
+        let waiters = Waiters::default();
+        let mut waiting = waiters.wait_here(7, 2);
+        waiters.replaced(2);
+        waiters.begins(3);
+        assert!(waiting.receiver.try_recv().is_err());
+        assert!(waiters.claim(&batch(&[7])).wants_answers(), "it may still be met");
     }
 }

@@ -20,7 +20,7 @@ use store::engine::MemoryEngines;
 use store::{AppliedBatch, MemberId, Outcome, Reader, Response, Revision};
 use tokio::time::Instant;
 
-use crate::snapshot_wire::SnapshotWire;
+use crate::wire::Wire;
 
 /// What a member's publisher heard.
 #[derive(Default)]
@@ -52,7 +52,7 @@ pub(crate) struct Node {
 
 pub(crate) struct Cluster {
     pub(crate) network: MemoryNetwork,
-    pub(crate) wire: Arc<SnapshotWire>,
+    pub(crate) wire: Arc<Wire>,
     pub(crate) nodes: Vec<Node>,
 }
 

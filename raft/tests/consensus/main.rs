@@ -4,6 +4,6 @@ mod cluster;
 mod identities;
 mod membership;
 mod single;
-mod snapshot_wire;
 mod snapshots;
 mod three;
+mod wire;

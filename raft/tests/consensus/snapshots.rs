@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cluster::{Cluster, eventually, passes, put};
-use crate::snapshot_wire::Sent;
+use crate::wire::Sent;
 
 /// Members that flush and cut early, so that a short absence is already too long for the log.
 async fn forgetful(size: usize) -> Cluster {

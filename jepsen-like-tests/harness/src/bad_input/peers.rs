@@ -233,7 +233,7 @@ impl Stranger {
             }
             Send::ProposeNothing => {
                 let header = Some(self.header.clone());
-                let propose = peer::ProposeRequest { header, command: None };
+                let propose = peer::ProposeRequest { header, ..Default::default() };
                 self.client.propose(propose).await.map(drop)
             }
             Send::SnapshotWithoutBegin

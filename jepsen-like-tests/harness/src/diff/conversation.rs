@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use proto::etcdserverpb::PutRequest;
+use bytes::Bytes;
+use prost::Message as _;
+use proto::etcdserverpb::{PutRequest, StatusResponse};
 use tokio::time::timeout;
 
 use super::generate::{Position, STREAMS, Step};
@@ -20,8 +22,9 @@ use crate::process;
 /// A request that takes longer is a difference of its own.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long etcd may take after its start until it lets its members be changed.
-const HEALTHY_DEADLINE: Duration = Duration::from_secs(20);
+/// How long etcd may take after its start until it is as it stays: lets its members be changed, and
+/// has written its version.
+const SETTLED_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Steps between two quiet points.
 const QUIET_EVERY: u64 = 50;
@@ -162,7 +165,12 @@ async fn ask_both(peers: &mut [Peer; 2], turn: &Turn) -> Result<Option<[Answer; 
             }
         }
         step if step.rpc().starts_with("etcdserverpb.Cluster/Member") => {
-            return change_members(peers, turn).await.map(Some);
+            let early = |answer: &Answer| answer.text.contains("unhealthy cluster");
+            return ask_settled(peers, turn, early).await.map(Some);
+        }
+        step if step.rpc() == "etcdserverpb.Maintenance/Status" => {
+            let early = |answer: &Answer| answer.message.as_ref().is_some_and(is_of_the_start);
+            return ask_settled(peers, turn, early).await.map(Some);
         }
         _ => {}
     }
@@ -175,15 +183,27 @@ async fn ask_both(peers: &mut [Peer; 2], turn: &Turn) -> Result<Option<[Answer; 
     Ok(Some([theirs.map_err(limit("etcd"))??, ours.map_err(limit("engram"))??]))
 }
 
-/// Compat: etcd calls the cluster unhealthy in the first seconds; it is asked until they are over.
-async fn change_members(peers: &mut [Peer; 2], turn: &Turn) -> Result<[Answer; 2]> {
-    let deadline = Instant::now() + HEALTHY_DEADLINE;
+/// Compat: in the first seconds etcd calls the cluster unhealthy, and tells an older version of its
+/// storage; it is asked until they are over.
+async fn ask_settled(
+    peers: &mut [Peer; 2],
+    turn: &Turn,
+    is_early: impl Fn(&Answer) -> bool,
+) -> Result<[Answer; 2]> {
+    let deadline = Instant::now() + SETTLED_DEADLINE;
     let mut theirs = peers[0].take(turn).await?;
-    while theirs.text.contains("unhealthy cluster") && Instant::now() < deadline {
+    while is_early(&theirs) && Instant::now() < deadline {
         crate::pause::pause(process::POLL).await;
         theirs = peers[0].take(turn).await?;
     }
     Ok([theirs, peers[1].take(turn).await?])
+}
+
+/// Whether a storage version is told that is not yet the one of the program.
+fn is_of_the_start(status: &Bytes) -> bool {
+    let status = StatusResponse::decode(status.clone()).unwrap_or_default();
+    let written = status.storage_version.rsplit_once('.').map_or("", |(minor, _)| minor);
+    written.is_empty() || !status.version.starts_with(written)
 }
 
 /// Waits until both servers delivered all they have, then compares each watch.

@@ -45,7 +45,7 @@ pub const MASKS: &[(&str, &str)] = &[
         "etcd never answers it; Engram does once its live watches are up to date",
     ),
     (
-        "Status.storageVersion",
+        "Status.storageVersion in the first seconds (asked again)",
         "etcd tells an older one until it has written the cluster's version, some moments after its \
          start",
     ),

@@ -49,14 +49,16 @@ pub(crate) async fn ask(
         } else {
             format!("Host: {}\r\n", address(url))
         };
-        let head = format!(
+        let mut request = format!(
             "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {}\r\n\
              {headers}\r\n",
             body.len()
-        );
-        stream.write_all(head.as_bytes()).await?;
+        )
+        .into_bytes();
+        // In one piece: a body sent on its own waits until the head is acknowledged.
+        request.extend_from_slice(body);
         // A server may answer and close before it has read everything.
-        let sent = stream.write_all(body).await;
+        let sent = stream.write_all(&request).await;
         let mut answer = Vec::new();
         let read = stream.read_to_end(&mut answer).await;
         if answer.is_empty() {

@@ -95,7 +95,9 @@ pub(crate) async fn socket(url: &str, path: &str, token: Option<&str>) -> Result
         let value = format!("Bearer, {token}").parse()?;
         request.headers_mut().insert("sec-websocket-protocol", value);
     }
-    let (socket, _) = tokio_tungstenite::connect_async(request).await.context("no WebSocket")?;
+    // Small messages go at once: each would wait until the one before is acknowledged.
+    let connected = tokio_tungstenite::connect_async_with_config(request, None, true).await;
+    let (socket, _) = connected.context("no WebSocket")?;
     Ok(socket)
 }
 

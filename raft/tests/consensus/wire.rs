@@ -1,8 +1,10 @@
-//! A transport that counts what snapshots send, and breaks or alters one of them on request.
+//! A transport that counts what snapshots send, breaks or alters one of them on request, and loses
+//! entries of the log.
 //!
 //! Everything else passes through. It must not know how members answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use engram_raft::{Answer, Answers, Lane, PeerAddress, PeerError, PeerHandler, Transport};
 use futures::StreamExt as _;
@@ -33,14 +35,22 @@ struct State {
 
 /// See the module's page.
 #[derive(Default)]
-pub(crate) struct SnapshotWire {
+pub(crate) struct Wire {
     state: Arc<Mutex<State>>,
+    loses_entries: Arc<AtomicBool>,
 }
 
-impl SnapshotWire {
-    /// The transport, with snapshots watched.
+impl Wire {
+    /// The transport, watched.
     pub(crate) fn over(&self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(Watched { inner, state: Arc::clone(&self.state) })
+        let (state, loses_entries) = (Arc::clone(&self.state), Arc::clone(&self.loses_entries));
+        Arc::new(Watched { inner, state, loses_entries })
+    }
+
+    /// From now on streams of entries end in nothing, or new ones get through again; heartbeats
+    /// always do.
+    pub(crate) fn lose_entries(&self, lose: bool) {
+        self.loses_entries.store(lose, Ordering::Relaxed);
     }
 
     /// The next transfer's connection breaks after so many pieces.
@@ -62,18 +72,21 @@ impl SnapshotWire {
 struct Watched {
     inner: Arc<dyn Transport>,
     state: Arc<Mutex<State>>,
+    loses_entries: Arc<AtomicBool>,
 }
 
 impl Transport for Watched {
     fn peer(&self, address: &PeerAddress, lane: Lane) -> Arc<dyn PeerHandler> {
         let inner = self.inner.peer(address, lane);
-        Arc::new(WatchedPeer { inner, state: Arc::clone(&self.state) })
+        let (state, loses_entries) = (Arc::clone(&self.state), Arc::clone(&self.loses_entries));
+        Arc::new(WatchedPeer { inner, state, loses_entries })
     }
 }
 
 struct WatchedPeer {
     inner: Arc<dyn PeerHandler>,
     state: Arc<Mutex<State>>,
+    loses_entries: Arc<AtomicBool>,
 }
 
 impl State {
@@ -140,7 +153,12 @@ impl PeerHandler for WatchedPeer {
         &self,
         requests: BoxStream<'static, peer::AppendRequest>,
     ) -> Answer<'_, Answers<peer::AppendResponse>> {
-        self.inner.append(requests)
+        let loses_entries = Arc::clone(&self.loses_entries);
+        let requests = requests.then(move |request| {
+            let lost = !request.entries.is_empty() && loses_entries.load(Ordering::Relaxed);
+            async move { if lost { std::future::pending().await } else { request } }
+        });
+        self.inner.append(requests.boxed())
     }
 
     fn snapshot(
