@@ -19,7 +19,7 @@ mod trailer;
 mod writer;
 
 pub use error::BboltError;
-pub use fuzz::fuzz_read;
+pub use fuzz::{FUZZ_BUCKETS, fuzz_read};
 pub use reader::{Bucket, DEPTH_MAX, Database, PAGE_BYTES_MAX, Row, VisitRow};
 pub use source::Source;
 pub use trailer::{TRAILER_BYTES, check_trailer, has_trailer};
