@@ -112,19 +112,14 @@ fn kubernetes_suites(root: &Path, own: &Path) -> Vec<Stage> {
 const DIFF_KEYS: [&str; 7] =
     ["diff", "--rpcs", "keys", "--conversations", "4", "--requests", "3000"];
 
-/// The conversation of `differential` over the JSON gateway, as far as `make test` has it.
-const DIFF_JSON: [&str; 7] = ["diff", "--wire", "json", "--members", "1", "--requests", "100"];
-
 /// The suites that drive the built binary.
 fn suites(root: &Path) -> Vec<Stage> {
     let harness = harness(root);
     vec![
         Stage::program("differential, keys", &harness, &DIFF_KEYS),
-        // Four cells, each with clusters of its own: one member and three, with authentication and
-        // without.
-        Stage::program("differential", &harness, &["diff", "--wire", "grpc"]),
-        // As JSON a request takes four times as long: a part of two cells.
-        Stage::program("differential, JSON", &harness, &DIFF_JSON),
+        // Eight cells, each with clusters of its own: one member and three, with authentication and
+        // without, as gRPC and as JSON; some 40 s.
+        Stage::program("differential", &harness, &["diff"]),
         Stage::program("authentication", &harness, &["auth", "--requests", "150"]),
         // etcdctl's command lines against both.
         Stage::program("etcdctl transcripts", &harness, &["etcdctl"]),

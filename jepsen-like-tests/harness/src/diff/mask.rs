@@ -80,6 +80,11 @@ pub const MASKS: &[(&str, &str)] = &[
          answered with",
     ),
     (
+        "with authentication on, a wait for a lock or an election whose watch etcd refuses",
+        "its watch for all who wait on a member has the token of whoever came first, also when that \
+         counts no more",
+    ),
+    (
         "when a member was added, updated or removed: the first seconds (asked again)",
         "etcd calls the cluster unhealthy until its members were connected for five seconds",
     ),

@@ -129,7 +129,7 @@ impl Peer {
     pub(super) fn letter(&mut self, who: Who, member: usize, call: &Call) -> Result<Letter> {
         let call = Call { rpc: call.rpc, request: self.names.own(call)? };
         let door = &self.doors[member];
-        let mut to = To::Grpc(door.channel.clone());
+        let mut to = To::Grpc(door.url.clone(), door.channel.clone());
         // Not of etcd's descriptors: health, which the gateway does not know either.
         if let (Some(speller), Ok(method)) = (&mut self.speller, call::method(call.rpc)) {
             let message = call::decoded(method.input(), &call.request)?;

@@ -18,8 +18,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Time between two looks.
 const POLL: Duration = Duration::from_millis(2);
 
+/// What etcd says when it refuses its own watch for a caller that waits.
+const REFUSED_WATCHES: [&str; 2] =
+    ["rpc error: code = Unauthenticated", "rpc error: code = PermissionDenied"];
+
 /// The answers of both; `None` when the call was not made: it has a place behind others already,
-/// and whether it is heard before these are gone would be chance.
+/// and whether it is heard before these are gone would be chance. Also when etcd judged a wait by
+/// the token of another; see `MASKS`.
 pub(super) async fn ask(
     peers: &mut [Peer; 2],
     turn: &Turn,
@@ -35,6 +40,7 @@ pub(super) async fn ask(
     let theirs = etcd.letter(turn.who, turn.member, call)?;
     let ours = engram.letter(turn.who, turn.member, call)?;
     let calls = [tokio::spawn(theirs.send()), tokio::spawn(ours.send())];
+    let mut etcd_waits = false;
     if !before.is_empty() {
         let deadline = Instant::now() + DEADLINE;
         for (peer, made) in peers.iter().zip(&calls) {
@@ -46,8 +52,8 @@ pub(super) async fn ask(
                 crate::pause::pause(POLL).await;
             }
         }
-        let waits = [!calls[0].is_finished(), !calls[1].is_finished()];
-        if waits[0] || waits[1] {
+        etcd_waits = peers[0].queue(&place.queue).await?.contains(&place.key);
+        if calls.iter().any(|call| !call.is_finished()) {
             for peer in peers.iter() {
                 for key in &before {
                     peer.remove(key).await?;
@@ -59,6 +65,10 @@ pub(super) async fn ask(
     for (peer, made) in peers.iter_mut().zip(calls) {
         let reply = tokio::time::timeout(DEADLINE, made).await??;
         answers.push(peer.read(call, reply).await?);
+    }
+    let refused = |refusal: &&str| answers[0].text.contains(*refusal);
+    if etcd_waits && REFUSED_WATCHES.iter().any(refused) {
+        return Ok(None);
     }
     Ok(<[Answer; 2]>::try_from(answers).ok())
 }

@@ -18,12 +18,13 @@ use super::names::Names;
 use super::raw::{self, Wanted};
 use crate::gateway::compare::head;
 use crate::gateway::http::{self, Open};
+use crate::process;
 
 /// Where a call goes to.
 #[derive(Debug)]
 pub(super) enum To {
-    /// Over gRPC.
-    Grpc(Channel),
+    /// Over gRPC, to the member with this URL.
+    Grpc(String, Channel),
     /// To a path of the member with this URL, with this body.
     Json(String, &'static str, String),
 }
@@ -52,7 +53,15 @@ impl Letter {
     pub(super) async fn send(self) -> Reply {
         let wanted = wanted(self.call.rpc);
         let (url, path, body) = match self.to {
-            To::Grpc(channel) => {
+            To::Grpc(url, mut channel) => {
+                if wanted == Wanted::First {
+                    // The rest is never read, and our HTTP/2 counts what is not: the hundredth such
+                    // call would end the connection of all.
+                    channel = match process::dial(&url).await {
+                        Ok(own) => own,
+                        Err(error) => return Reply::Broken(format!("{error:#}")),
+                    };
+                }
                 let (rpc, request) = (self.call.rpc, self.call.request);
                 let answer = raw::ask(channel, rpc, request, self.token.as_deref(), wanted).await;
                 return Reply::Grpc(answer);
