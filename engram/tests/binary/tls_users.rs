@@ -73,8 +73,10 @@ async fn the_common_name_of_a_certificate_is_a_user_as_with_etcd() {
     let Some(both) = Both::start(folder.path(), &more).await else { return };
     let sign =
         |name: &'static str, serial| ca.sign(&format!("cn-{name}"), &Says::local(name, serial));
-    let files = [sign("root", 2), sign("alice", 3), sign("nobody", 4)];
-    let [root, alice, nobody] = files.clone().map(|files| client_flags(&ca.file(), Some(&files)));
+    let nameless = ca.sign("nameless", &Says::local("", 5));
+    let files = [sign("root", 2), sign("alice", 3), sign("nobody", 4), nameless];
+    let [root, alice, nobody, nameless] =
+        files.clone().map(|files| client_flags(&ca.file(), Some(&files)));
     for line in [
         "role add reader",
         "role grant-permission reader readwrite allowed/ --prefix",
@@ -87,7 +89,7 @@ async fn the_common_name_of_a_certificate_is_a_user_as_with_etcd() {
     ] {
         assert_eq!(both.equal(&alice, line).await.0, 0, "{line}");
     }
-    let rows: [(&str, &str, i32, &str); 13] = [
+    let rows: [(&str, &str, i32, &str); 19] = [
         (&alice, "put allowed/a 1", 0, "OK"),
         (&alice, "get allowed/a --print-value-only", 0, "1"),
         (&alice, "put other 2", 1, "permission denied"),
@@ -101,6 +103,12 @@ async fn the_common_name_of_a_certificate_is_a_user_as_with_etcd() {
         (&alice, "--user root:secret get other --print-value-only", 0, "1"),
         (&root, "get other --print-value-only", 0, "1"),
         (&nobody, "get allowed/a", 1, "permission denied"),
+        (&nameless, "get allowed/a", 1, "permission denied"),
+        (&nameless, "put allowed/a 1", 1, "permission denied"),
+        (&nameless, "user list", 1, "user name is empty"),
+        (&nameless, "user get alice", 1, "user name is empty"),
+        (&nameless, "lease timetolive 123", 0, "lease 0123 already expired"),
+        (&nameless, "--user root:secret get other --print-value-only", 0, "1"),
     ];
     for (who, line, code, holds) in rows {
         let said = both.equal(who, line).await;

@@ -1,7 +1,7 @@
 //! One service for everything on the client port: gRPC by path, the rest by HTTP.
 //!
-//! The way of a request: find the RPC and its counts by one look-up of its path → check the
-//! metadata → note who asks → the generated service → count how it ended. What is no gRPC goes to
+//! The way of a request: read its timeout → find the RPC and its counts by one look-up of its path
+//! → check the metadata → note who asks → the generated service → count how it ended. What is no gRPC goes to
 //! the HTTP router.
 //! A path table of our own is used instead of a general router, because that one boxes each body
 //! twice more. Must not know: what any RPC does.
@@ -11,16 +11,20 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use proto::metadata;
 use proto::status::EtcdError;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 use tonic::body::Body;
+use tower::Service as _;
 
 use super::connection::ConnectionInfo;
+use super::grpc_go::{self, GRPC_MESSAGE, GRPC_STATUS, Manner};
 use super::services::Services;
 use crate::auth::Caller;
 use crate::errors::status;
@@ -28,6 +32,9 @@ use crate::http::not_found;
 use crate::member::Member;
 use crate::metrics::calls::{CallInProgress, Calls};
 use crate::rpc::methods::CallType;
+
+/// What is over before a call could be looked at. Compat: grpc-go's timer has fired by then, too.
+const OVER_AT_ONCE: Duration = Duration::from_micros(1);
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, Infallible>> + Send>>;
 
@@ -81,20 +88,27 @@ impl GrpcDoor {
 
     /// Whether a request shows a certificate that would make it a user's, were it gRPC.
     pub(crate) fn shows_user<B>(&self, request: &Request<B>) -> bool {
-        self.0.member.reader().auth_enabled() && self.0.common_name(request).is_some()
+        self.0.member.reader().auth_enabled()
+            && self.0.common_name(request).is_some_and(|name| !name.is_empty())
     }
 
     /// Answers one call.
+    ///
+    /// *Cancellation*: dropping it ends the call; a timeout among the headers is the caller's.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response<MeteredBody> {
-        let Ok(answer) = self.0.grpc(request).await;
+        let Ok(answer) = self.0.grpc(request, None).await;
         answer
     }
 }
 
 impl Grpc {
-    fn grpc(&self, mut request: Request<Body>) -> Answering {
+    fn grpc(&self, mut request: Request<Body>, timeout: Option<Duration>) -> Answering {
+        if timeout.is_some_and(|timeout| timeout <= OVER_AT_ONCE) {
+            return Answering::refused(grpc_go::too_late(), None);
+        }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let Some(counts) = self.calls.find(request.uri().path()) else {
-            let refusal = unknown_method(request.uri().path());
+            let refusal = grpc_go::unknown_method(request.uri().path());
             return Answering::refused(refusal, None);
         };
         let span = self.member.spans().and_then(|spans| spans.start(&request));
@@ -115,17 +129,18 @@ impl Grpc {
             let caller = Caller::of_client(request.headers(), name.as_ref());
             request.extensions_mut().insert(caller);
         }
-        Answering::Grpc(self.services.call(counts.method.service, request), Some(call))
+        let answer = self.services.call(counts.method.service, request);
+        Answering::Grpc { answer, call: Some(call), deadline }
     }
 
     /// The name in the certificate that the connection showed, where `--client-cert-auth` makes it
-    /// the name of a user.
+    /// the name of a user. Compat: an empty one is a name that no user has.
     fn common_name<B>(&self, request: &Request<B>) -> Option<Arc<str>> {
         if !self.member.config().tls.clients.client_cert_auth {
             return None;
         }
         let shown = request.extensions().get::<ConnectionInfo>()?.certificate.as_ref()?;
-        Some(Arc::clone(&shown.common_name)).filter(|name| !name.is_empty())
+        Some(Arc::clone(&shown.common_name))
     }
 
     fn count_client(&self, headers: &HeaderMap, call_type: CallType) {
@@ -176,7 +191,12 @@ pub(crate) fn wants_leader(headers: &HeaderMap) -> bool {
 /// An answer on its way. Not an async block: that would be boxed once more.
 pub(crate) enum Answering {
     Refused(Option<Response<Body>>),
-    Grpc(BoxFuture<Response<Body>>, Option<CallInProgress>),
+    Grpc {
+        answer: BoxFuture<Response<Body>>,
+        call: Option<CallInProgress>,
+        /// By when it must be answered, or its stream ends.
+        deadline: Option<Instant>,
+    },
     Http(BoxFuture<Response<Body>>),
 }
 
@@ -196,38 +216,73 @@ impl Future for Answering {
     type Output = Result<Response<MeteredBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let plain =
-            |response: Response<Body>| response.map(|body| MeteredBody { body, call: None });
+        let plain = |response: Response<Body>| {
+            response.map(|body| MeteredBody { body, call: None, until: None })
+        };
         Poll::Ready(Ok(match &mut *self {
             Answering::Refused(response) => plain(response.take().expect("polled to its end once")),
             Answering::Http(answer) => plain(std::task::ready!(answer.as_mut().poll(context))?),
-            Answering::Grpc(answer, call) => {
-                let response = std::task::ready!(answer.as_mut().poll(context))?;
-                metered(response, call.take().expect("polled to its end once"))
+            Answering::Grpc { answer, call, deadline } => {
+                let response = match answer.as_mut().poll(context) {
+                    Poll::Ready(response) => response?,
+                    // Compat: tonic, which wakes us by then, would have CANCELLED for it; a client
+                    // whose own clock is a little late would take that for somebody's wish.
+                    Poll::Pending if deadline.is_some_and(|by| by <= Instant::now()) => {
+                        grpc_go::too_late().into_http()
+                    }
+                    Poll::Pending => return Poll::Pending,
+                };
+                metered(response, call.take().expect("polled to its end once"), *deadline)
             }
         }))
     }
 }
 
-/// Compat: grpc-go takes POST and nothing else, and `application/grpc` alone or with a subtype.
-fn is_grpc<B>(request: &Request<B>) -> bool {
-    let value = request.headers().get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let rest = value.and_then(|value| value.strip_prefix(b"application/grpc"));
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+/// Whether a request is a call that gRPC can be asked.
+fn is_call<B>(request: &Request<B>) -> bool {
+    request.version() == http::Version::HTTP_2
         && request.method() == http::Method::POST
+        && grpc_go::is_grpc_type(request.headers())
 }
 
-/// Compat: grpc-go's texts for a path that nobody serves.
-fn unknown_method(path: &str) -> Status {
-    let known = |service: &str| {
-        crate::rpc::methods::METHODS.iter().any(|method| method.service.name() == service)
-    };
-    match path.strip_prefix('/').and_then(|path| path.rsplit_once('/')) {
-        Some((service, method)) if known(service) => {
-            Status::unimplemented(format!("unknown method {method} for service {service}"))
+impl Joined {
+    /// How etcd refuses a request over HTTP/2 that it takes for gRPC.
+    fn manner<B>(&self, request: &Request<B>) -> Manner {
+        let info = request.extensions().get::<ConnectionInfo>();
+        match self.serves == Serves::Both && info.is_some_and(|info| info.secure) {
+            true => Manner::Page,
+            false => Manner::Status,
         }
-        Some((service, _)) => Status::unimplemented(format!("unknown service {service}")),
-        None => Status::unimplemented(format!("malformed method name: {path:?}")),
+    }
+
+    /// Whether etcd takes for gRPC what came over HTTP/2 and is no call of it. Pages over HTTP/2 in
+    /// the clear are served here; etcd has none.
+    fn expects_call<B>(&self, request: &Request<B>) -> bool {
+        match self.manner(request) {
+            _ if self.serves == Serves::Http => false,
+            Manner::Page => {
+                let is_asked_about = request.method() == http::Method::OPTIONS;
+                grpc_go::has_grpc_type(request.headers()) && !is_asked_about
+            }
+            Manner::Status => {
+                self.serves == Serves::Grpc
+                    || grpc_go::is_call_path(request.uri().path())
+                    || grpc_go::is_grpc_type(request.headers())
+            }
+        }
+    }
+
+    /// Answers what is no call.
+    fn page(&self, request: Request<Body>) -> Answering {
+        if request.version() == http::Version::HTTP_2 && self.expects_call(&request) {
+            let refusal = grpc_go::no_call(self.manner(&request), &request);
+            return Answering::Refused(Some(refusal));
+        }
+        if self.serves == Serves::Grpc {
+            return Answering::Http(Box::pin(async { Ok(not_found().await.map(Body::new)) }));
+        }
+        let answer = self.http.clone().call(request.map(axum::body::Body::new));
+        Answering::Http(Box::pin(async move { Ok(answer.await?.map(Body::new)) }))
     }
 }
 
@@ -241,87 +296,89 @@ impl tower::Service<Request<Body>> for Dispatch {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let wanted = if is_grpc(&request) { Serves::Grpc } else { Serves::Http };
-        let here = self.0.serves == Serves::Both || self.0.serves == wanted;
-        if wanted == Serves::Grpc && here {
-            return self.0.grpc.0.grpc(request);
+        let joined = &*self.0;
+        if joined.serves == Serves::Http || !is_call(&request) {
+            return joined.page(request);
         }
-        if !here {
-            return Answering::Http(Box::pin(async { Ok(not_found().await.map(Body::new)) }));
+        match grpc_go::timeout(request.headers()) {
+            Ok(timeout) => joined.grpc.0.grpc(request, timeout),
+            Err(text) => {
+                let refusal = grpc_go::malformed(joined.manner(&request), &text);
+                Answering::Refused(Some(refusal))
+            }
         }
-        let answer = self.0.http.clone().call(request.map(axum::body::Body::new));
-        Answering::Http(Box::pin(async move { Ok(answer.await?.map(Body::new)) }))
     }
 }
-
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 fn code_of(headers: &HeaderMap) -> Option<usize> {
     headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
 }
 
-/// Attaches the count to the answer: an error is told in the headers, all else in the trailers.
-fn metered(mut response: Response<Body>, mut call: CallInProgress) -> Response<MeteredBody> {
-    let Some(mut code) = code_of(response.headers()) else {
-        return response.map(|body| MeteredBody { body, call: Some(call) });
-    };
-    if let Some((as_grpc_go, message)) = reworded(response.headers()) {
-        code = as_grpc_go as usize;
-        response.headers_mut().insert(GRPC_STATUS, HeaderValue::from(code));
-        response.headers_mut().insert(GRPC_MESSAGE, message);
+/// Attaches the count to the answer, and to a stream its end: an error is told in the headers, all
+/// else in the trailers.
+fn metered(
+    mut response: Response<Body>,
+    mut call: CallInProgress,
+    deadline: Option<Instant>,
+) -> Response<MeteredBody> {
+    if code_of(response.headers()).is_none() {
+        let deadline = deadline.filter(|_| call.call_type() != CallType::Unary);
+        let until = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
+        return response.map(|body| MeteredBody { body, call: Some(call), until });
     }
+    let code = reword(response.headers_mut(), call.call_type());
     call.told(response.headers());
     call.end(code);
-    response.map(|body| MeteredBody { body, call: None })
+    response.map(|body| MeteredBody { body, call: None, until: None })
 }
 
-/// Compat: how grpc-go tells what tonic refuses before a service sees it. Clients look for a
-/// message above the limit as RESOURCE_EXHAUSTED; tonic has OUT_OF_RANGE and a text of its own.
-fn reworded(headers: &HeaderMap) -> Option<(tonic::Code, HeaderValue)> {
-    let text = headers.get(GRPC_MESSAGE)?.to_str().ok()?.replace("%20", " ");
-    let numbers = |text: &str| -> Vec<u64> {
-        let parts = text.split(|character: char| !character.is_ascii_digit());
-        parts.filter_map(|part| part.parse().ok()).collect()
-    };
-    let (code, message) = if text.starts_with("Error, decoded message length too large") {
-        let [found, limit] = numbers(&text)[..] else { return None };
-        let message = format!("grpc: received message larger than max ({found} vs. {limit})");
-        (tonic::Code::ResourceExhausted, message)
-    } else if text.starts_with("Error decompressing: size limit") {
-        let [limit] = numbers(&text)[..] else { return None };
-        let message = format!("grpc: received message after decompression larger than max {limit}");
-        (tonic::Code::ResourceExhausted, message)
-    } else if text.starts_with("protocol error: received message with compressed-flag but no") {
-        let message = "grpc: compressed flag set with identity or empty encoding".to_owned();
-        (tonic::Code::Internal, message)
-    } else {
-        return None;
-    };
-    Some((code, HeaderValue::from_str(&message).ok()?))
+/// Puts grpc-go's words for tonic's into headers or trailers; the code that they tell then.
+fn reword(headers: &mut HeaderMap, call_type: CallType) -> usize {
+    let code = code_of(headers).unwrap_or(tonic::Code::Unknown as usize);
+    if code == 0 {
+        return code;
+    }
+    let Some((code, message)) = grpc_go::reworded(headers, call_type) else { return code };
+    headers.insert(GRPC_STATUS, HeaderValue::from(code as i32));
+    headers.insert(GRPC_MESSAGE, message);
+    code as usize
 }
 
 /// A body that counts the call as handled when its trailers pass.
 pub(crate) struct MeteredBody {
     body: Body,
     call: Option<CallInProgress>,
+    /// When a stream ends, whatever comes then.
+    until: Option<Pin<Box<Sleep>>>,
 }
+
+impl MeteredBody {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<NextFrame> {
+        let next = Pin::new(&mut self.body).poll_frame(context);
+        let is_over = |until: &mut Pin<Box<Sleep>>| until.as_mut().poll(context).is_ready();
+        if next.is_pending() && self.until.as_mut().is_some_and(is_over) {
+            (self.body, self.until) = (Body::empty(), None);
+            return Poll::Ready(Some(Ok(Frame::trailers(grpc_go::too_late_trailers()))));
+        }
+        next
+    }
+}
+
+type NextFrame = Option<Result<Frame<Bytes>, Status>>;
 
 impl http_body::Body for MeteredBody {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(Ok(frame)) = &frame
-            && let Some(trailers) = frame.trailers_ref()
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<NextFrame> {
+        let mut frame = std::task::ready!(self.poll_next(context));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
             && let Some(mut call) = self.call.take()
         {
+            let code = reword(trailers, call.call_type());
             call.told(trailers);
-            call.end(code_of(trailers).unwrap_or(tonic::Code::Unknown as usize));
+            call.end(code);
         }
         Poll::Ready(frame)
     }
@@ -332,49 +389,5 @@ impl http_body::Body for MeteredBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_oversized_message_is_told_as_grpc_go_tells_it() {
-        let rows = [
-            (
-                "Error, decoded message length too large: \
-                 found 9000 bytes, the limit is: 2097152 bytes",
-                "grpc: received message larger than max (9000 vs. 2097152)",
-            ),
-            (
-                "Error decompressing: size limit, of 2097152 bytes, exceeded while decompressing \
-                 message",
-                "grpc: received message after decompression larger than max 2097152",
-            ),
-        ];
-        for (tonics, expected) in rows {
-            let headers = Status::out_of_range(tonics).into_http::<Body>().into_parts().0.headers;
-            let (code, told) = reworded(&headers).expect("it is known");
-            assert_eq!(
-                (code, told.to_str().ok()),
-                (tonic::Code::ResourceExhausted, Some(expected))
-            );
-        }
-        let other = Status::out_of_range("etcdserver: mvcc: required revision has been compacted");
-        assert_eq!(reworded(&other.into_http::<Body>().into_parts().0.headers), None);
-    }
-
-    #[test]
-    fn unknown_paths_are_named_as_grpc_go_names_them() {
-        let rows = [
-            ("/etcdserverpb.KV/Bogus", "unknown method Bogus for service etcdserverpb.KV"),
-            ("/a.B/C", "unknown service a.B"),
-            ("/x", "malformed method name: \"/x\""),
-        ];
-        for (path, text) in rows {
-            let refusal = unknown_method(path);
-            assert_eq!((refusal.code(), refusal.message()), (tonic::Code::Unimplemented, text));
-        }
     }
 }

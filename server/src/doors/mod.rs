@@ -7,6 +7,7 @@ mod accept;
 mod connection;
 mod dispatch;
 mod frames;
+mod grpc_go;
 mod health_list;
 mod http1;
 mod in_process;

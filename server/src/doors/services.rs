@@ -14,14 +14,14 @@ use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::codegen::BoxFuture;
 use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::{HealthReporter, HealthService};
 use tower::Service as _;
 
 use crate::limits::REQUEST_OVERHEAD_BYTES;
 use crate::member::Member;
 use crate::rpc::methods::Service;
 use crate::rpc::{
-    AuthDoor, ClusterDoor, ElectionDoor, KvDoor, LeaseDoor, LockDoor, MaintenanceDoor, WatchDoor,
+    AuthDoor, ClusterDoor, ElectionDoor, HealthDoor, KvDoor, LeaseDoor, LockDoor, MaintenanceDoor,
+    WatchDoor,
 };
 
 /// All services of the client port.
@@ -34,7 +34,7 @@ pub(crate) struct Services {
     auth: AuthServer<AuthDoor>,
     lock: LockServer<LockDoor>,
     election: ElectionServer<ElectionDoor>,
-    health: HealthServer<HealthService>,
+    health: HealthServer<HealthDoor>,
     reflection: LazyLock<Reflection>,
     reflection_alpha: LazyLock<Reflection>,
 }
@@ -73,7 +73,6 @@ impl Services {
     pub(crate) fn new(member: &Arc<Member>) -> Self {
         let member = || Arc::clone(member);
         let bytes_max = member().config().max_request_bytes + REQUEST_OVERHEAD_BYTES;
-        let health = HealthService::from_health_reporter(HealthReporter::new());
         Services {
             kv: bounded!(KvServer::new(KvDoor(member())), bytes_max),
             watch: bounded!(WatchServer::new(WatchDoor(member())), bytes_max),
@@ -83,7 +82,7 @@ impl Services {
             auth: bounded!(AuthServer::new(AuthDoor(member())), bytes_max),
             lock: bounded!(LockServer::new(LockDoor(member())), bytes_max),
             election: bounded!(ElectionServer::new(ElectionDoor(member())), bytes_max),
-            health: bounded!(HealthServer::new(health), bytes_max),
+            health: bounded!(HealthServer::new(HealthDoor), bytes_max),
             reflection: reflection!(build_v1),
             reflection_alpha: reflection!(build_v1alpha),
         }

@@ -12,5 +12,5 @@ mod tables;
 pub(crate) use gateway::Gateway;
 pub use gateway::{GATEWAY_PATHS, fuzz_gateway};
 pub(crate) use health::Check;
-pub(crate) use pages::{client_pages, metrics_pages, not_found};
+pub(crate) use pages::{client_pages, metrics_pages, not_found, plain_error};
 pub(crate) use tables::{counts, tables};

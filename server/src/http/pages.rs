@@ -56,7 +56,7 @@ pub(crate) async fn not_found() -> Response {
 }
 
 /// An error as Go's servers tell it: a line of text.
-pub(super) fn plain_error(code: StatusCode, text: &str) -> Response {
+pub(crate) fn plain_error(code: StatusCode, text: &str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -178,6 +178,11 @@ pub(crate) struct CallInProgress {
 }
 
 impl CallInProgress {
+    /// The shape of the call.
+    pub(crate) fn call_type(&self) -> CallType {
+        self.counts.method.call_type
+    }
+
     /// Notes what the client is told, from headers or trailers with a status.
     pub(crate) fn told(&mut self, headers: &http::HeaderMap) {
         if let Some(span) = &mut self.span {

@@ -35,6 +35,23 @@ async fn health_is_told_over_grpc() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_of_a_name_that_nobody_knows_is_told_in_etcds_words() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus;
+    use tonic_health::pb::health_client::HealthClient;
+    let node = one().await;
+    let mut health = HealthClient::new(node.channel.clone());
+    let ask = |service: &str| HealthCheckRequest { service: service.to_owned() };
+    let refused = health.check(ask("etcdserverpb.KV")).await.expect_err("refused");
+    assert_eq!((refused.code(), refused.message()), (Code::NotFound, "unknown service"));
+    for (name, state) in [("", ServingStatus::Serving), ("x", ServingStatus::ServiceUnknown)] {
+        let mut told = health.watch(ask(name)).await.expect("answered").into_inner();
+        let first = told.message().await.expect("open").expect("a state");
+        assert_eq!(first.status(), state, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_describe_themselves() {
     use tonic_reflection::pb::v1::ServerReflectionRequest;
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::Request;
+use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::{Outcome, guard};
@@ -23,6 +24,12 @@ use crate::process::Member;
 /// What one case may cost: less than any of the bombs.
 const CASE_BYTES_MAX: u64 = 48 << 20;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A server that has not answered by then waits for more.
+const SILENT_FOR: Duration = Duration::from_secs(1);
+const TOO_LATE: &str = "200 4 context deadline exceeded";
+/// How hyper tells RST_STREAM with CANCEL.
+const TAKEN_BACK: &str = "stream error received: stream no longer needed";
+const NO_ANSWER: &str = "no answer";
 
 /// One call: headers in place of the usual ones, and its body.
 struct Call {
@@ -32,6 +39,8 @@ struct Call {
     path: &'static str,
     headers: Vec<(&'static str, &'static str)>,
     body: Vec<u8>,
+    /// An empty frame of data ends the stream, not its headers.
+    ends_late: bool,
     expected: Expected,
 }
 
@@ -42,14 +51,28 @@ enum Expected {
     Both(&'static str),
     /// The same HTTP and gRPC status on both; the text is each decoder's own.
     Code(&'static str),
-    /// Ours; the real etcd answers otherwise, as its decoder is more patient.
-    Ours(&'static str),
+    /// The real etcd's, and ours, which is another on purpose.
+    Each(&'static str, &'static str),
+    /// Ours; the real etcd waits for more.
+    AtOnce(&'static str),
+    /// The end of a stream at its deadline: that word, or the real etcd's timer is first and takes
+    /// the stream back.
+    Deadline,
 }
 
 const RANGE_PATH: &str = "/etcdserverpb.KV/Range";
 const USER_ADD_PATH: &str = "/etcdserverpb.Auth/UserAdd";
+const WATCH_PATH: &str = "/etcdserverpb.Watch/Watch";
+const HEALTH_PATH: &str = "/grpc.health.v1.Health/Check";
 /// A range of the key `foo`.
 const RANGE: &[u8] = b"\x0a\x03foo";
+/// A watch of the key `foo`.
+const WATCH: &[u8] = b"\x0a\x05\x0a\x03foo";
+/// How prost tells a number where a key should be.
+const OTHER_TYPE: &str = "200 13 failed to decode Protobuf message: RangeRequest.key: \
+                          invalid wire type: Varint (expected LengthDelimited)";
+/// The name `nobody` in field 1.
+const NAME: &[u8] = b"\x0a\x06nobody";
 
 /// Runs all of them on both servers.
 pub(super) async fn run(etcd: &str, engram: &mut Member, outcome: &mut Outcome) -> Result<()> {
@@ -62,7 +85,12 @@ pub(super) async fn run(etcd: &str, engram: &mut Member, outcome: &mut Outcome) 
 
 async fn one(etcd: &str, engram: &Member, call: &Call) -> Result<()> {
     let before = guard::before(engram).await?;
-    let (theirs, ours) = tokio::join!(ask(etcd, call), ask(engram.client_url(), call));
+    let patience = match call.expected {
+        Expected::AtOnce(_) => SILENT_FOR,
+        _ => ANSWER_WITHIN,
+    };
+    let ask = |url| ask(url, call, patience);
+    let (theirs, ours) = tokio::join!(ask(etcd), ask(engram.client_url()));
     let ours = ours.context("engram")?;
     let theirs = theirs.unwrap_or_else(|error| format!("{error:#}"));
     let both = || format!("etcd says {theirs:?}, engram {ours:?}");
@@ -74,8 +102,16 @@ async fn one(etcd: &str, engram: &Member, call: &Call) -> Result<()> {
             let alike = [&theirs, &ours].iter().all(|told| told.starts_with(code));
             ensure!(alike, "expected {code:?}: {}", both());
         }
-        Expected::Ours(expected) => {
-            ensure!(ours.starts_with(expected), "expected {expected:?}: {}", both());
+        Expected::Each(etcds, own) => {
+            ensure!(theirs == etcds && ours == own, "expected {etcds:?}, {own:?}: {}", both());
+        }
+        Expected::Deadline => {
+            let ended = theirs == TOO_LATE || theirs.contains(TAKEN_BACK);
+            ensure!(ended && ours == TOO_LATE, "expected {TOO_LATE:?}: {}", both());
+        }
+        Expected::AtOnce(own) => {
+            let waits = theirs.starts_with(NO_ANSWER);
+            ensure!(waits && ours == own, "expected {own:?}: {}", both());
         }
     }
     guard::after(engram, before, CASE_BYTES_MAX).await
@@ -99,6 +135,7 @@ fn call(row: u8, name: &'static str, body: Vec<u8>, expected: Expected) -> Call 
         path: RANGE_PATH,
         headers: vec![("content-type", "application/grpc"), ("te", "trailers")],
         body,
+        ends_late: false,
         expected,
     }
 }
@@ -115,7 +152,15 @@ fn instead(call: Call, headers: &[(&'static str, &'static str)]) -> Call {
 }
 
 fn calls() -> Vec<Call> {
-    [compressed(), framed_wrongly(), undecodable()].into_iter().flatten().collect()
+    let groups = [
+        compressed(),
+        framed_wrongly(),
+        not_asked_as_grpc(),
+        deadlines(),
+        unknown_health(),
+        undecodable(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 /// Row 23.
@@ -142,43 +187,147 @@ fn compressed() -> Vec<Call> {
 
 /// Row 24.
 fn framed_wrongly() -> Vec<Call> {
-    use Expected::{Both, Code, Ours};
+    use Expected::{AtOnce, Both, Each};
+    let two = [whole(0, RANGE), whole(0, RANGE)].concat();
+    let bytes = |name, body, expected| call(24, name, body, expected);
     vec![
-        call(24, "a frame with a flag of 7", whole(7, RANGE), Code("200 13 ")),
-        call(24, "a frame that is cut off", framed(0, 100, RANGE), Ours("200 ")),
-        call(24, "four of a frame's five bytes", vec![0; 4], Ours("200 ")),
-        call(
-            24,
+        bytes(
+            "a frame with a flag of 7",
+            whole(7, RANGE),
+            Both("200 13 grpc: received unexpected payload format 7"),
+        ),
+        bytes("a frame that is cut off", framed(0, 100, RANGE), Both("200 2 unexpected EOF")),
+        bytes(
+            "four of a frame's five bytes",
+            vec![0; 4],
+            Each("200 2 EOF", "200 2 unexpected EOF"),
+        ),
+        bytes(
             "a frame of 4 GiB",
             framed(0, u32::MAX, RANGE),
             Both("200 8 grpc: received message larger than max (4294967295 vs. 2097152)"),
         ),
-        call(24, "no message", Vec::new(), Ours("200 ")),
-        call(24, "two messages", [whole(0, RANGE), whole(0, RANGE)].concat(), Ours("200 ")),
-        instead(
-            call(24, "the content type of JSON", whole(0, RANGE), Ours("4")),
+        Call { ends_late: true, ..bytes("no message", Vec::new(), Both("200 2 EOF")) },
+        bytes("no message and no frame", Vec::new(), AtOnce("200 2 EOF")),
+        bytes("two messages", two, Both("200 0 ")),
+        Call {
+            path: WATCH_PATH,
+            ..bytes(
+                "a stream that is cut off",
+                framed(0, 100, RANGE),
+                Both("200 13 unexpected EOF"),
+            )
+        },
+    ]
+}
+
+/// Row 24: what comes before the frames.
+fn not_asked_as_grpc() -> Vec<Call> {
+    use Expected::Both;
+    let range = |name, expected| call(24, name, whole(0, RANGE), expected);
+    let typed = |name, headers: &[(&'static str, &'static str)], expected| {
+        instead(range(name, expected), headers)
+    };
+    vec![
+        typed(
+            "the content type of JSON",
             &[("content-type", "application/json"), ("te", "trailers")],
+            Both("415 3 invalid gRPC request content-type \"application/json\""),
         ),
-        instead(call(24, "no content type", whole(0, RANGE), Ours("4")), &[("te", "trailers")]),
-        instead(
-            call(24, "no te", whole(0, RANGE), Both("200 0 ")),
-            &[("content-type", "application/grpc")],
+        typed(
+            "no content type",
+            &[("te", "trailers")],
+            Both("415 3 invalid gRPC request content-type \"\""),
         ),
-        instead(
-            call(24, "a content type that only begins so", whole(0, RANGE), Ours("4")),
+        typed("no te", &[("content-type", "application/grpc")], Both("200 0 ")),
+        typed(
+            "a content type that only begins so",
             &[("content-type", "application/grpcx"), ("te", "trailers")],
+            Both("415 3 invalid gRPC request content-type \"application/grpcx\""),
         ),
-        Call { method: "GET", ..call(24, "a call by GET", whole(0, RANGE), Ours("4")) },
+        typed(
+            "a content type with a part behind it",
+            &[("content-type", "application/grpc;x=y"), ("te", "trailers")],
+            Both("200 0 "),
+        ),
+        Call {
+            method: "GET",
+            ..range(
+                "a call by GET",
+                Both("405 13 Received a HEADERS frame with :method \"GET\" which should be POST"),
+            )
+        },
+        Call {
+            path: "/no.Service/Nothing",
+            ..typed(
+                "an unknown service as JSON",
+                &[("content-type", "application/json")],
+                Both("415 3 invalid gRPC request content-type \"application/json\""),
+            )
+        },
+    ]
+}
+
+/// Row 24: deadlines that cannot be read, and those that can.
+fn deadlines() -> Vec<Call> {
+    use Expected::{Both, Deadline};
+    let until = |name, value, expected| {
+        said(call(24, name, whole(0, RANGE), expected), &[("grpc-timeout", value)])
+    };
+    vec![
+        until(
+            "a deadline that is none",
+            "soon",
+            Both(
+                "400 13 malformed grpc-timeout: strconv.ParseUint: parsing \"soo\": invalid syntax",
+            ),
+        ),
+        until(
+            "a deadline without a unit",
+            "1",
+            Both("400 13 malformed grpc-timeout: transport: timeout string is too short: \"1\""),
+        ),
+        until(
+            "a deadline of nine digits",
+            "123456789S",
+            Both(
+                "400 13 malformed grpc-timeout: transport: timeout string is too long: \
+                 \"123456789S\"",
+            ),
+        ),
+        until(
+            "a deadline of another unit",
+            "1s",
+            Both(
+                "400 13 malformed grpc-timeout: transport: timeout unit is not recognized: \"1s\"",
+            ),
+        ),
+        until("a deadline in 11,000 years", "99999999H", Both("200 0 ")),
+        until("a deadline that is over", "0n", Both(TOO_LATE)),
+        Call {
+            path: WATCH_PATH,
+            body: whole(0, WATCH),
+            ..until("a watch until its deadline", "300m", Deadline)
+        },
+    ]
+}
+
+/// Row 24: health of names that nobody knows. A watch of one goes on, so it gets a deadline.
+fn unknown_health() -> Vec<Call> {
+    use Expected::{Both, Deadline};
+    let asked = |name, path, expected| Call { path, ..call(24, name, whole(0, NAME), expected) };
+    vec![
+        asked("the health of nobody", HEALTH_PATH, Both("200 5 unknown service")),
         said(
-            call(24, "a deadline that is none", whole(0, RANGE), Ours("")),
-            &[("grpc-timeout", "soon")],
+            asked("a watch of the health of nobody", "/grpc.health.v1.Health/Watch", Deadline),
+            &[("grpc-timeout", "300m")],
         ),
     ]
 }
 
 /// Row 25.
 fn undecodable() -> Vec<Call> {
-    use Expected::{Both, Code, Ours};
+    use Expected::{Both, Code, Each};
     let proto = |name, message: &[u8], expected| call(25, name, whole(0, message), expected);
     let user = |name, message: &[u8], expected| Call {
         path: USER_ADD_PATH,
@@ -187,7 +336,11 @@ fn undecodable() -> Vec<Call> {
     vec![
         user("a name that is no UTF-8", b"\x0a\x02\xff\xfe\x12\x01x", Code("200 13")),
         proto("a field that nobody knows", b"\x0a\x03foo\xc0\x3e\x07", Both("200 0 ")),
-        proto("a field of another type", b"\x08\x07", Ours("200 13")),
+        proto(
+            "a field of another type",
+            b"\x08\x07",
+            Each("200 3 etcdserver: key is not provided", OTHER_TYPE),
+        ),
         proto(
             "a group that nobody knows",
             b"\x0a\x03foo\xc3\x3e\xc0\x3e\x07\xc4\x3e",
@@ -204,8 +357,8 @@ fn undecodable() -> Vec<Call> {
 }
 
 /// HTTP status, gRPC status, and its text; a page's text where there is no gRPC status.
-async fn ask(url: &str, call: &Call) -> Result<String> {
-    tokio::time::timeout(ANSWER_WITHIN, answered(url, call)).await.context("no answer")?
+async fn ask(url: &str, call: &Call, patience: Duration) -> Result<String> {
+    tokio::time::timeout(patience, answered(url, call)).await.context(NO_ANSWER)?
 }
 
 async fn answered(url: &str, call: &Call) -> Result<String> {
@@ -218,7 +371,14 @@ async fn answered(url: &str, call: &Call) -> Result<String> {
     for (name, value) in &call.headers {
         request = request.header(*name, *value);
     }
-    let body = Full::new(Bytes::from(call.body.clone()));
+    let whole = Bytes::from(call.body.clone());
+    let body = match call.ends_late {
+        false => Either::Left(Full::new(whole)),
+        true => {
+            let frames = [Ok::<_, std::convert::Infallible>(Frame::data(whole))];
+            Either::Right(StreamBody::new(futures::stream::iter(frames)))
+        }
+    };
     let (head, body) = sender.send_request(request.body(body)?).await?.into_parts();
     let body = body.collect().await?;
     let trailers = body.trailers().cloned().unwrap_or_default();
