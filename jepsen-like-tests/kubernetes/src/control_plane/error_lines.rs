@@ -50,6 +50,16 @@ const CHANCE: [(&str, &str); 8] = [
     ),
 ];
 
+/// A line that says that something failed and not why, and what is in the line before it, which
+/// says it.
+///
+/// kube-controller-manager: `SwapNodeControllerTaint` writes its error and returns `false`, and its
+/// caller writes that.
+const WITHOUT_REASON: (&str, [&str; 2]) = (
+    "\"Failed to taint NoSchedule on node, requeue it\"",
+    ["err=\"unable to taint ", "err=\"unable to remove "],
+);
+
 /// Reads the logs of the real components below a folder.
 pub(super) fn read(folder: &Path) -> Result<Seen> {
     let mut seen = Seen::default();
@@ -65,8 +75,8 @@ pub(super) fn read(folder: &Path) -> Result<Seen> {
             continue;
         }
         let text = std::fs::read(&path)?;
-        for line in String::from_utf8_lossy(&text).lines() {
-            match read_line(line) {
+        for (read, line) in read_log(&String::from_utf8_lossy(&text)) {
+            match read {
                 Line::NoError => {}
                 Line::Chance(row) => *seen.chance.entry(row).or_default() += 1,
                 Line::Error(masked) => {
@@ -77,6 +87,25 @@ pub(super) fn read(folder: &Path) -> Result<Seen> {
         }
     }
     Ok(seen)
+}
+
+/// What each line of a log is; one that only repeats that something failed is what its reason is.
+fn read_log(text: &str) -> Vec<(Line, &str)> {
+    let (repeats, reasons) = WITHOUT_REASON;
+    let mut read = Vec::new();
+    // Of the last reason, until it is repeated.
+    let mut chance = None;
+    for line in text.lines() {
+        let mut this = read_line(line);
+        let said = klog_error(line).map_or("", |(_, text)| text);
+        if reasons.iter().any(|reason| said.contains(reason)) {
+            chance = if let Line::Chance(row) = this { Some(row) } else { None };
+        } else if said.starts_with(repeats) {
+            this = chance.take().map_or(this, Line::Chance);
+        }
+        read.push((this, line));
+    }
+    read
 }
 
 /// What a line of a log is.
@@ -129,7 +158,7 @@ fn word(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, read_line};
+    use super::{Line, read_line, read_log};
 
     fn masked(line: &str) -> Option<String> {
         match read_line(line) {
@@ -152,6 +181,27 @@ mod tests {
             masked(other).as_deref(),
             Some("wr.go:13] \"Failed\" pod=\"default/web-#-#\" n=#")
         );
+    }
+
+    #[test]
+    fn a_line_without_a_reason_has_that_of_the_line_before_it_and_only_once() {
+        let reason = |why: &str| {
+            format!(
+                "E1121 16:10:24.1 77 runtime.go:256] \"Unhandled Error\" err=\"unable to taint [] \
+                 unresponsive Node \\\"node-2\\\": {why}\"\n"
+            )
+        };
+        let repeated = "E1121 16:10:24.1 77 node.go:5] \"Failed to taint NoSchedule on node, \
+                        requeue it\" err=\"failed to swap taints\"\n";
+        let read =
+            |text: &str| read_log(text).into_iter().map(|(read, _)| read).collect::<Vec<_>>();
+        let timed_out = Line::Chance("etcdserver: request timed out");
+        let [of_chance, other] = [reason("etcdserver: request timed out"), reason("no such node")];
+        let lines = read(&format!("{of_chance}{repeated}{repeated}"));
+        assert_eq!(lines[..2], [timed_out, Line::Chance("etcdserver: request timed out")]);
+        assert!(matches!(lines[2], Line::Error(_)), "it has no reason of its own");
+        assert!(matches!(read(&format!("{other}{repeated}"))[1], Line::Error(_)));
+        assert!(matches!(read(&format!("{of_chance}{other}{repeated}"))[2], Line::Error(_)));
     }
 
     #[test]
