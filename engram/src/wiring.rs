@@ -44,7 +44,7 @@ pub(crate) struct Life {
 const CLIENT_THREADS: usize = 2;
 /// Compat: etcd's words, which operators look for.
 const REMOVED: &str = "the member has been permanently removed from the cluster";
-const CONSENSUS_ENDED: &str = "consensus ended by itself: its log or state failed, see the log";
+const CONSENSUS_ENDED: &str = "consensus ended by itself";
 /// How long reads that are under way in the blocking pool may hold the end up.
 const LAST_READS: Duration = Duration::from_millis(100);
 
@@ -132,7 +132,12 @@ impl Life {
         let metrics = listen(ports.metrics, "metrics")?;
         doors.spawn(server::serve_metrics(Arc::clone(member), metrics));
         tokio::select! {
-            ready = member.ready() => ready.context("the member did not get ready")?,
+            ready = member.ready() => if let Err(error) = ready {
+                // A failed disk ends consensus first: that is the reason, not what it led to.
+                let failed = member.consensus().failure();
+                return Err(failed.map_or_else(|| error.into(), ended_by_itself))
+                    .context("the member did not get ready");
+            },
             end = reason_to_end(member, self.has_parent, signals) => return match end {
                 Ok(REMOVED) => bail!(REMOVED),
                 end => end,
@@ -256,13 +261,20 @@ async fn reason_to_end(
     tokio::select! {
         signal = signals.next() => Ok(signal),
         () = parent_ends(has_parent) => Ok("the parent ended"),
-        () = member.consensus().stopped() => bail!(CONSENSUS_ENDED),
+        () = member.consensus().stopped() => {
+            let failure = member.consensus().failure();
+            Err(ended_by_itself(failure.unwrap_or_else(|| "see the log".to_owned())))
+        }
         () = member.consensus().removed() => {
             tracing::warn!(error = REMOVED, "server error");
             tracing::warn!("data-dir used by this member must be removed");
             Ok(REMOVED)
         }
     }
+}
+
+fn ended_by_itself(reason: String) -> anyhow::Error {
+    anyhow::Error::msg(reason).context(CONSENSUS_ENDED)
 }
 
 async fn parent_ends(has_parent: bool) {

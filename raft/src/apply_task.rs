@@ -3,11 +3,13 @@
 //! The thread keeps index and engine work away from the runtime that beats hearts, and compacts
 //! while there is nothing to apply. In simulation there is no thread: the caller does the work.
 //!
-//! Invariant: jobs run one at a time, in the order they were given.
+//! Invariants: jobs run one at a time, in the order they were given; after a compaction that failed
+//! there is none but the answer why.
 //! Must not know: what a job changes.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
@@ -21,8 +23,8 @@ use crate::apply::{Applier, ToApply};
 /// The way to the one who applies. Clones share it.
 #[derive(Clone)]
 pub(crate) enum ApplyTask {
-    /// A thread of its own.
-    Thread(mpsc::Sender<Job>),
+    /// A thread of its own, and whether compacting failed there.
+    Thread(mpsc::Sender<Job>, Arc<AtomicBool>),
     /// The caller.
     Inline(Arc<Mutex<Applier>>),
 }
@@ -39,10 +41,12 @@ impl ApplyTask {
     /// Starts the thread.
     pub(crate) fn spawn(applier: Applier) -> io::Result<Self> {
         let (sender, jobs) = mpsc::channel();
+        let failed = Arc::new(AtomicBool::new(false));
+        let of_thread = Arc::clone(&failed);
         std::thread::Builder::new()
             .name("engram-apply".to_owned())
-            .spawn(move || run(applier, &jobs))?;
-        Ok(Self::Thread(sender))
+            .spawn(move || run(applier, &jobs, &of_thread))?;
+        Ok(Self::Thread(sender, failed))
     }
 
     /// Works in place.
@@ -53,7 +57,7 @@ impl ApplyTask {
     /// Applies entries in order.
     pub(crate) async fn apply(&self, entries: Vec<ToApply>) -> io::Result<()> {
         match self {
-            Self::Thread(jobs) => ask(jobs, |done| Job::Apply(entries, done)).await?,
+            Self::Thread(jobs, _) => ask(jobs, |done| Job::Apply(entries, done)).await?,
             Self::Inline(applier) => applier.lock().apply(entries),
         }
         .map_err(fatal)
@@ -62,7 +66,7 @@ impl ApplyTask {
     /// Replaces the whole state.
     pub(crate) async fn install(&self, engine: Arc<dyn Engine>) -> io::Result<AppliedState> {
         match self {
-            Self::Thread(jobs) => ask(jobs, |done| Job::Install(engine, done)).await?,
+            Self::Thread(jobs, _) => ask(jobs, |done| Job::Install(engine, done)).await?,
             Self::Inline(applier) => applier.lock().install(engine),
         }
         .map_err(fatal)
@@ -71,7 +75,7 @@ impl ApplyTask {
     /// Position, membership and digest of the state.
     pub(crate) async fn state(&self) -> io::Result<AppliedState> {
         match self {
-            Self::Thread(jobs) => ask(jobs, Job::State).await,
+            Self::Thread(jobs, _) => ask(jobs, Job::State).await,
             Self::Inline(applier) => Ok(applier.lock().state()),
         }
     }
@@ -79,23 +83,28 @@ impl ApplyTask {
     /// The newest position a crash would leave.
     pub(crate) async fn durable(&self) -> io::Result<Option<LogId>> {
         match self {
-            Self::Thread(jobs) => ask(jobs, Job::Durable).await?,
+            Self::Thread(jobs, _) => ask(jobs, Job::Durable).await?,
             Self::Inline(applier) => applier.lock().durable(),
         }
         .map_err(fatal)
     }
 
-    /// A step of compaction for the one without a thread; the thread needs no asking.
+    /// A step of compaction for the one without a thread; the thread is only asked how it went.
+    ///
+    /// *Errors*: compacting failed; the next job is told why.
     pub(crate) fn compact_step(&self) -> io::Result<()> {
         match self {
-            Self::Thread(_) => Ok(()),
+            Self::Thread(_, failed) if failed.load(Ordering::Acquire) => {
+                Err(io::Error::other("compacting failed"))
+            }
+            Self::Thread(..) => Ok(()),
             Self::Inline(applier) => applier.lock().compact_step().map(|_more| ()).map_err(fatal),
         }
     }
 
     /// Ends the thread after the jobs before; the store is closed on return.
     pub(crate) async fn stop(&self) {
-        if let Self::Thread(jobs) = self {
+        if let Self::Thread(jobs, _) = self {
             drop(ask(jobs, Job::Stop).await);
         }
     }
@@ -119,7 +128,7 @@ fn fatal(error: StorageError) -> io::Error {
     io::Error::other(error)
 }
 
-fn run(mut applier: Applier, jobs: &mpsc::Receiver<Job>) {
+fn run(mut applier: Applier, jobs: &mpsc::Receiver<Job>, failed: &AtomicBool) {
     let mut more_to_compact = true;
     loop {
         let job = match jobs.try_recv() {
@@ -129,9 +138,9 @@ fn run(mut applier: Applier, jobs: &mpsc::Receiver<Job>) {
                 match applier.compact_step() {
                     Ok(more) => more_to_compact = more,
                     Err(error) => {
-                        // The next job finds the thread gone, and openraft stops the member.
                         tracing::error!(%error, "compacting failed: the member stops");
-                        return;
+                        failed.store(true, Ordering::Release);
+                        return refuse_next(jobs, error);
                     }
                 }
                 continue;
@@ -161,5 +170,21 @@ fn run(mut applier: Applier, jobs: &mpsc::Receiver<Job>) {
                 return;
             }
         }
+    }
+}
+
+/// Hands the error to the next who asks, and through it to openraft, which stops the member; who
+/// comes later finds the thread gone.
+fn refuse_next(jobs: &mpsc::Receiver<Job>, error: StorageError) {
+    while let Ok(job) = jobs.recv() {
+        match job {
+            Job::Apply(_, done) => drop(done.send(Err(error))),
+            Job::Install(_, done) => drop(done.send(Err(error))),
+            Job::Durable(done) => drop(done.send(Err(error))),
+            // Has no error to give; whoever asks on hears it.
+            Job::State(_) => continue,
+            Job::Stop(done) => drop(done.send(())),
+        }
+        return;
     }
 }

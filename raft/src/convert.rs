@@ -231,8 +231,17 @@ pub(crate) fn snapshot_meta(begin: &peer::SnapshotBegin) -> Result<SnapshotMeta,
     let membership =
         decode_membership(&stored.membership).ok_or_else(|| malformed("membership"))?;
     let since = some_log_id(stored.log_id.as_ref())?;
+    let last = some_log_id(begin.last_log_id.as_ref())?;
+    let vote = vote_from_message(begin.vote.as_ref())?;
+    // The core takes it for the end of the world, and itself out of it.
+    if last.as_ref().is_some_and(|last| last.leader_id.term > vote.leader_id.term) {
+        return Err(malformed("a snapshot of a later term than its leader's"));
+    }
+    if since > last {
+        return Err(malformed("a snapshot before its own membership"));
+    }
     Ok(SnapshotMeta {
-        last_log_id: some_log_id(begin.last_log_id.as_ref())?,
+        last_log_id: last,
         last_membership: StoredMembership::new(since, membership),
     })
 }

@@ -83,6 +83,16 @@ impl Consensus {
         }
     }
 
+    /// Why the consensus core ended by itself: the file and the cause, in one line; none while it
+    /// runs, or when it was asked to end.
+    pub fn failure(&self) -> Option<String> {
+        let metrics = self.core.metrics.borrow_watched();
+        match metrics.running_state.as_ref().err()? {
+            openraft::errors::Fatal::Stopped => None,
+            fatal => Some(cause(&fatal.to_string()).to_owned()),
+        }
+    }
+
     /// Resolves when the consensus core has stopped, on request or after a storage error.
     pub async fn stopped(&self) {
         let mut metrics = self.core.metrics.clone();
@@ -92,4 +102,9 @@ impl Consensus {
             }
         }
     }
+}
+
+/// The library puts before an error what it was doing, and the error's Rust type.
+fn cause(text: &str) -> &str {
+    text.rsplit_once("std::io::error::Error: ").map_or(text, |(_, cause)| cause)
 }

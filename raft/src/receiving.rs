@@ -13,6 +13,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use openraft::async_runtime::WatchReceiver as _;
 use parking_lot::Mutex;
 use proto::peer;
 use store::engine::{CheckpointFile, CheckpointSink, Engines};
@@ -20,7 +21,9 @@ use tokio::time::Instant;
 
 use crate::convert;
 use crate::errors::PeerError;
+use crate::leadership::MetricsWatch;
 use crate::limits;
+use crate::types::RaftLogId;
 
 /// See the module's page.
 #[derive(Default)]
@@ -28,6 +31,8 @@ pub(crate) struct Receiving {
     turn: tokio::sync::Mutex<()>,
     incoming: Mutex<Option<Incoming>>,
     attempts: AtomicU64,
+    /// How far this member has committed; none in tests.
+    metrics: Option<MetricsWatch>,
 }
 
 /// What has come so far.
@@ -50,6 +55,25 @@ struct Arriving {
 pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 impl Receiving {
+    /// Of a member that reports here.
+    pub(crate) fn of(metrics: MetricsWatch) -> Self {
+        Self { metrics: Some(metrics), ..Self::default() }
+    }
+
+    /// Refuses a state that no history has in common with this member's: of a later term, and not
+    /// beyond what is committed here. The core would end on it. One that is merely older is nobody's
+    /// fault, and the core passes it over.
+    pub(crate) fn check_last(&self, last: Option<RaftLogId>) -> Result<(), PeerError> {
+        let committed =
+            self.metrics.as_ref().and_then(|metrics| metrics.borrow_watched().local_committed);
+        match (last, committed) {
+            (Some(last), Some(committed)) if contradict(last, committed) => {
+                Err(convert::malformed("a snapshot of another history than this member's"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the turn to receive.
     ///
     /// *Errors*: somebody has it.
@@ -175,6 +199,10 @@ impl Incoming {
         self.touched = Instant::now();
         Ok(())
     }
+}
+
+fn contradict(last: RaftLogId, committed: RaftLogId) -> bool {
+    last.leader_id.term > committed.leader_id.term && last.index <= committed.index
 }
 
 fn arriving(

@@ -96,6 +96,8 @@ pub(crate) async fn run(core: Arc<Core>) {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
         if core.apply.compact_step().is_err() {
+            // Nobody may ask for anything for long: a flush does, and hears why the member stops.
+            drop(core.raft.trigger().snapshot().await);
             return;
         }
         let bytes = core.counters.bytes.load(Ordering::Relaxed);

@@ -181,6 +181,7 @@ impl Receiver {
     ) -> Result<Received, PeerError> {
         let vote = convert::vote_from_message(begin.vote.as_ref())?;
         let meta = convert::snapshot_meta(&begin)?;
+        self.receiving.check_last(meta.last_log_id)?;
         let index = begin.last_log_id.as_ref().map_or(0, |log_id| log_id.index);
         let (receiving, engines) = (Arc::clone(&self.receiving), Arc::clone(&self.engines));
         let files = announced_files(begin.files);

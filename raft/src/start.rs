@@ -34,6 +34,7 @@ use crate::network::{Addresses, Network};
 use crate::parts::{Parts, RuntimeChoice};
 use crate::peer::{Lane, PeerAddress};
 use crate::read_index::ReadIndex;
+use crate::receiving::Receiving;
 use crate::removal::{self, Removal};
 use crate::retention::{self, SnapshotsUnderWay};
 use crate::runtime::RaftThread;
@@ -300,7 +301,7 @@ fn assemble(
         contact,
         leadership_changes,
         snapshots_under_way: state.snapshots_under_way,
-        receiving: Arc::default(),
+        receiving: Arc::new(Receiving::of(raft.metrics())),
         changing: tokio::sync::Mutex::new(()),
         addresses,
         removal: Removal::default(),

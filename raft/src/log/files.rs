@@ -6,6 +6,8 @@
 //! repeated: the kernel may have dropped the pages it could not write and report success the second
 //! time.
 //!
+//! An error of a real file names the file and what was tried: it is what a person gets to see.
+//!
 //! Must not know: what the bytes mean.
 
 use std::fmt::Debug;
@@ -113,11 +115,17 @@ impl RealLogFiles {
     }
 }
 
+/// Says which file it was, and what was tried with it ("open", "sync"); the kind stays.
+fn told<'a>(action: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> io::Error + 'a {
+    move |error| io::Error::new(error.kind(), format!("{}: {action}: {error}", path.display()))
+}
+
 impl LogFiles for RealLogFiles {
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.directory)? {
-            let name = entry?.file_name();
+        let entries = std::fs::read_dir(&self.directory).map_err(told("list", &self.directory))?;
+        for entry in entries {
+            let name = entry.map_err(told("list", &self.directory))?.file_name();
             if let Some(name) = name.to_str().filter(|name| *name != LOCK_NAME) {
                 names.push(name.to_owned());
             }
@@ -132,54 +140,60 @@ impl LogFiles for RealLogFiles {
         let file = file.or_else(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => File::open(&path),
             _ => Err(error),
-        })?;
-        Ok(Box::new(RealLogFile(file)))
+        });
+        let file = file.map_err(told("open", &path))?;
+        Ok(Box::new(RealLogFile { file, path }))
     }
 
     fn create(&self, name: &str, length_bytes: u64) -> io::Result<Box<dyn LogFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(self.path(name))?;
+        let path = self.path(name);
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = file.map_err(told("create", &path))?;
         let mut offset = 0;
         while offset < length_bytes {
             let part =
                 ZEROS.len().min(usize::try_from(length_bytes - offset).unwrap_or(usize::MAX));
-            file.write_all_at(&ZEROS[..part], offset)?;
+            file.write_all_at(&ZEROS[..part], offset).map_err(told("write", &path))?;
             offset += part as u64;
         }
-        file.sync_all()?;
-        Ok(Box::new(RealLogFile(file)))
+        file.sync_all().map_err(told("sync", &path))?;
+        Ok(Box::new(RealLogFile { file, path }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        std::fs::rename(self.path(from), self.path(to))
+        let from = self.path(from);
+        std::fs::rename(&from, self.path(to)).map_err(told("rename", &from))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        std::fs::remove_file(self.path(name))
+        let path = self.path(name);
+        std::fs::remove_file(&path).map_err(told("remove", &path))
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()
+        let directory = File::open(&self.directory).map_err(told("open", &self.directory))?;
+        directory.sync_all().map_err(told("sync", &self.directory))
     }
 
     fn read_file(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match std::fs::read(self.path(name)) {
+        let path = self.path(name);
+        match std::fs::read(&path) {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(told("read", &path)(error)),
         }
     }
 
     fn write_file(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let new = format!("{name}.new");
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).open(self.path(&new))?;
-        file.write_all_at(content, 0)?;
-        file.sync_all()?;
+        let path = self.path(&new);
+        let written = || {
+            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+            file.write_all_at(content, 0)?;
+            file.sync_all()
+        };
+        written().map_err(told("write", &path))?;
         self.rename(&new, name)?;
         self.sync_directory()
     }
@@ -190,23 +204,26 @@ impl LogFiles for RealLogFiles {
 }
 
 #[derive(Debug)]
-struct RealLogFile(File);
+struct RealLogFile {
+    file: File,
+    path: PathBuf,
+}
 
 impl LogFile for RealLogFile {
     fn length_bytes(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata().map_err(told("look at", &self.path))?.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset)
+        self.file.read_exact_at(buffer, offset).map_err(told("read", &self.path))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset).map_err(told("write", &self.path))
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data().map_err(told("sync", &self.path))
     }
 }
 
@@ -222,6 +239,20 @@ mod tests {
         assert!(second.to_string().contains("in use by another process"), "{second}");
         drop(first);
         RealLogFiles::open(directory.path()).expect("the lock went with its owner");
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_what_was_tried() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let files = RealLogFiles::open(directory.path()).expect("a directory");
+        let missing = files.open("a").expect_err("there is none");
+        assert_eq!(missing.kind(), std::io::ErrorKind::NotFound);
+        let path = directory.path().join("a");
+        let told = format!("{}: open: No such file", path.display());
+        assert!(missing.to_string().starts_with(&told), "{missing}");
+        let file = files.create("a", 10).expect("a file");
+        let short = file.read_at(&mut [0; 11], 0).expect_err("it is shorter");
+        assert!(short.to_string().starts_with(&format!("{}: read: ", path.display())), "{short}");
     }
 
     #[test]

@@ -6,4 +6,5 @@ mod membership;
 mod single;
 mod snapshots;
 mod three;
+mod votes;
 mod wire;

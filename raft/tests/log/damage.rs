@@ -112,6 +112,41 @@ fn another_members_log_is_refused_by_name() {
 }
 
 #[test]
+fn a_vote_that_is_gone_is_damage_and_no_older_one_takes_its_place() {
+    let files = MemoryLogFiles::new();
+    let mut hand = Hand::open(&files).expect("a new log");
+    let vote = |text: &'static str| bytes::Bytes::from_static(text.as_bytes());
+    for (index, text) in [(1, "for one"), (2, "for another")] {
+        hand.log.save_vote(vote(text), Box::new(drop)).expect("taken");
+        hand.sync();
+        if index == 1 {
+            hand.append(vec![entry(1, 1, 40)]);
+            hand.sync();
+        }
+    }
+    hand.driver.tell_when_idle();
+    drop(hand);
+    let whole = files.bytes(FIRST).expect("the segment");
+    // The votes' groups: each begins at a sector, the entry's between them, the mark after them.
+    for group in [512, 1536] {
+        assert_eq!(whole[group + 48 + 4], 2, "a group with a vote");
+        for fill in [0, 0xff] {
+            let copy = files.fork(|| true);
+            let mut lost = whole.clone();
+            lost[group..group + 512].fill(fill);
+            copy.place(FIRST, lost);
+            let refused = Hand::open(&copy).err();
+            let Some(LogError::Damaged { offset, .. }) = refused else {
+                panic!("the vote at {group} is lost: {refused:?}");
+            };
+            assert_eq!(offset, group as u64);
+        }
+    }
+    let hand = Hand::open(&files).expect("a sound log");
+    assert_eq!(hand.log.vote(), Some(vote("for another")));
+}
+
+#[test]
 fn damage_says_which_file_where_and_what_to_do() {
     let (files, _) = three_groups();
     files.damage(FIRST, 512 + 70, 1);

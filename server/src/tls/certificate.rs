@@ -77,8 +77,10 @@ pub(super) fn is_valid_for(der: &CertificateDer<'_>, host: &str) -> bool {
     rustls::client::verify_server_name(&parsed, &name).is_ok()
 }
 
-/// Until when it is valid, in seconds since 1970; none for bytes that are no certificate.
-pub(super) fn not_after(der: &[u8]) -> Option<i64> {
+/// From when and until when it is valid, in seconds since 1970; none for bytes that are no
+/// certificate.
+pub(super) fn validity(der: &[u8]) -> Option<std::ops::Range<i64>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Some(certificate.validity().not_after.timestamp())
+    let validity = certificate.validity();
+    Some(validity.not_before.timestamp()..validity.not_after.timestamp())
 }

@@ -13,7 +13,7 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
 };
 
-use super::certificate::not_after;
+use super::certificate::validity;
 use super::revoked::Revoked;
 use super::stamps::Stamps;
 use super::verify::{Believes, Dialled, Dialling, Rules};
@@ -259,9 +259,11 @@ impl Parts<'_> {
 }
 
 fn warn_of_expiry(own: &CertifiedKey) {
-    let Some(until) = own.end_entity_cert().ok().and_then(|der| not_after(der)) else { return };
-    let now = crate::clock::since_1970().as_secs();
-    if u64::try_from(until).unwrap_or(0) <= now {
+    let Some(validity) = own.end_entity_cert().ok().and_then(|der| validity(der)) else { return };
+    let now = i64::try_from(crate::clock::since_1970().as_secs()).unwrap_or(i64::MAX);
+    if validity.end <= now {
         tracing::warn!("own certificate has expired: nobody who checks it will connect");
+    } else if now < validity.start {
+        tracing::warn!("own certificate is not valid yet: nobody who checks it will connect");
     }
 }

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-use super::certificate::{PeerCertificate, is_valid_for, not_after};
+use super::certificate::{PeerCertificate, is_valid_for, validity};
 use super::revoked::Revoked;
 use crate::config::AllowedNames;
 
@@ -39,8 +39,8 @@ impl Rules {
 
     /// Go believes a certificate that is in its pool; webpki refuses a CA's as somebody's own.
     fn is_trusted_itself(&self, leaf: &CertificateDer<'_>, now: UnixTime) -> bool {
-        let in_time =
-            not_after(leaf).is_some_and(|until| until >= 0 && until as u64 > now.as_secs());
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let in_time = validity(leaf).is_some_and(|validity| validity.contains(&now));
         in_time && self.trusted.iter().any(|trusted| trusted == leaf)
     }
 }
