@@ -30,13 +30,22 @@ pub(crate) struct Says {
     pub(crate) common_name: &'static str,
     pub(crate) hosts: &'static [&'static str],
     pub(crate) serial: u64,
+    /// Its time is over.
     pub(crate) expired: bool,
+    /// Its time has not come.
+    pub(crate) early: bool,
 }
 
 impl Says {
-    /// For this machine; not expired.
+    /// For this machine; valid now.
     pub(crate) fn local(common_name: &'static str, serial: u64) -> Self {
-        Says { common_name, hosts: &["127.0.0.1", "localhost"], serial, expired: false }
+        Says {
+            common_name,
+            hosts: &["127.0.0.1", "localhost"],
+            serial,
+            expired: false,
+            early: false,
+        }
     }
 }
 
@@ -70,8 +79,9 @@ impl Ca {
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let now = SystemTime::now();
+        let begin = if says.early { now + DAY } else { now - 2 * DAY };
         let end = if says.expired { now - DAY } else { now + 30 * DAY };
-        (params.not_before, params.not_after) = ((now - 2 * DAY).into(), end.into());
+        (params.not_before, params.not_after) = (begin.into(), end.into());
         let key = KeyPair::generate().expect("a key");
         let cert = params.signed_by(&key, &self.issuer).expect("signed");
         let files = Files {

@@ -15,4 +15,5 @@ mod spans;
 mod storage;
 mod support;
 mod tls;
+mod tls_misfits;
 mod tls_users;

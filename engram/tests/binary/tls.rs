@@ -27,7 +27,7 @@ pub(crate) async fn etcdctl(peers: &Path, line: &str) -> (i32, String) {
 }
 
 /// Asks until the answer says why, if it is a refusal: at its deadline etcdctl may know no reason.
-async fn etcdctl_told(peers: &Path, line: String) -> (i32, String) {
+pub(crate) async fn etcdctl_told(peers: &Path, line: String) -> (i32, String) {
     let mut answer = etcdctl(peers, &line).await;
     for _ in 0..5 {
         if answer.0 == 0 || answer.1.contains("tls: ") {
@@ -73,7 +73,7 @@ pub(crate) fn client_flags(ca: &Path, client: Option<&Files>) -> String {
 }
 
 /// The reason in a line of etcdctl, without what differs from run to run.
-fn reason(text: &str) -> String {
+pub(crate) fn reason(text: &str) -> String {
     let start =
         text.find("authentication handshake failed: ").or_else(|| text.find("error reading"));
     let Some(start) = start else { return text.lines().last().unwrap_or_default().to_owned() };

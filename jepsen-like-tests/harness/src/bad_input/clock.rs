@@ -39,7 +39,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(20);
 /// All clocks at once: most of it is waiting.
 pub(super) async fn run(programs: &Programs, folder: &Path, outcome: &mut Outcome) -> Result<()> {
     std::fs::create_dir_all(folder)?;
-    let shim = built(folder)?;
+    let shim = preloaded(folder, "clock", include_str!("clock.c"))?;
     let runs = CLOCKS.iter().map(|(name, second)| {
         let folder = folder.join(second.to_string());
         let shim = shim.clone();
@@ -51,9 +51,10 @@ pub(super) async fn run(programs: &Programs, folder: &Path, outcome: &mut Outcom
     Ok(())
 }
 
-fn built(folder: &Path) -> Result<PathBuf> {
-    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
-    std::fs::write(&source, include_str!("clock.c"))?;
+/// Builds what is preloaded from its source.
+pub(super) fn preloaded(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    let (source, library) = (folder.join(format!("{name}.c")), folder.join(format!("{name}.so")));
+    std::fs::write(&source, text)?;
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source);
     let output = compiler.arg("-ldl").output().context("no C compiler")?;

@@ -251,7 +251,7 @@ async fn held(member: &Member) -> Result<Held> {
 }
 
 /// The files under a folder whose names hold this, in order.
-fn found(folder: &Path, name: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn found(folder: &Path, name: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -276,7 +276,7 @@ fn used(file: &Path) -> Result<usize> {
 }
 
 /// A copy that takes no room for zeros at the end of a file.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let path = entry?.path();

@@ -28,6 +28,11 @@ pub(super) async fn before(member: &Member) -> Result<Before> {
 }
 
 impl Before {
+    /// The revision of before.
+    pub(super) fn revision(&self) -> i64 {
+        self.hash.1
+    }
+
     /// The memory of before, with the pairs of now: somebody wrote on purpose.
     pub(super) async fn with_pairs_of(self, member: &Member) -> Result<Self> {
         Ok(Before { hash: hash(member).await?, ..self })

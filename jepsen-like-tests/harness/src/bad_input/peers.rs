@@ -168,28 +168,28 @@ async fn one(member: &Member, stranger: &mut Stranger, send: Send, expected: &st
 }
 
 /// A member's term, as its answers tell it.
-async fn term(member: &Member) -> Result<u64> {
+pub(super) async fn term(member: &Member) -> Result<u64> {
     let mut kv = KvClient::new(dial(member.client_url()).await?);
     let range = pb::RangeRequest { key: "a".into(), ..Default::default() };
     let header = kv.range(range).await?.into_inner().header.context("a header")?;
     Ok(header.raft_term)
 }
 
-async fn put(member: &Member) -> Result<()> {
+pub(super) async fn put(member: &Member) -> Result<()> {
     let mut kv = KvClient::new(dial(member.client_url()).await?);
     kv.put(pb::PutRequest { key: "a".into(), value: "b".into(), ..Default::default() }).await?;
     Ok(())
 }
 
 /// Somebody who knows a member's cluster and speaks as its peers do.
-struct Stranger {
-    client: PeerClient<Channel>,
-    header: peer::PeerHeader,
-    leader: peer::Vote,
+pub(super) struct Stranger {
+    pub(super) client: PeerClient<Channel>,
+    pub(super) header: peer::PeerHeader,
+    pub(super) leader: peer::Vote,
 }
 
 impl Stranger {
-    async fn of(member: &Member, id: u64) -> Result<Self> {
+    pub(super) async fn of(member: &Member, id: u64) -> Result<Self> {
         let url =
             member.arguments().iter().find_map(|flag| flag.strip_prefix("--listen-peer-urls="));
         let channel = dial(url.context("a peer URL")?).await?;

@@ -5,6 +5,7 @@
 //!
 //! Must not know: how they are compared.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -51,6 +52,10 @@ pub(super) enum Prepared {
     EtcdsData,
     /// Certificates and keys.
     Certificates,
+    /// A data directory whose mode lets nobody write in it.
+    Forbidding,
+    /// A data directory on a file system that is there for reading alone.
+    ReadOnly,
 }
 
 /// Where Engram answers another way than etcd at a start, and why.
@@ -435,6 +440,24 @@ pub(super) const CASES: &[Case] = &[
     ),
     with(Prepared::Link, case(50, "a link to a directory", &[], Served)),
     with(
+        Prepared::Forbidding,
+        case(
+            50,
+            "a data directory that nobody may write in",
+            &[],
+            Both(1, "cannot access data directory"),
+        ),
+    ),
+    with(
+        Prepared::ReadOnly,
+        case(
+            50,
+            "a data directory that is there for reading alone",
+            &[],
+            Both(1, "cannot access data directory"),
+        ),
+    ),
+    with(
         Prepared::EtcdsData,
         case(50, "a data directory of etcd", &[], Ours(1, "is a data directory of etcd")),
     ),
@@ -495,6 +518,11 @@ pub(super) fn prepare(case: &Case, folder: &Path) -> Result<()> {
             std::fs::write(data.join("member/snap/db"), b"pages")?;
         }
         Prepared::Certificates => certificates(folder)?,
+        Prepared::Forbidding => {
+            std::fs::create_dir_all(&data)?;
+            std::fs::set_permissions(data, PermissionsExt::from_mode(0o500))?;
+        }
+        Prepared::ReadOnly => std::fs::create_dir_all(data)?,
     }
     Ok(())
 }
