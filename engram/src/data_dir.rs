@@ -33,8 +33,10 @@ impl DataDir {
         let shown = path.display();
         refuse_etcds(path)?;
         make_private(path).with_context(|| format!("cannot access data directory {shown}"))?;
-        let lock = lock(&path.join("LOCK"))
-            .with_context(|| format!("cannot lock data directory {shown}"))?;
+        // A directory that nobody may write in shows here.
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join("LOCK"));
+        let lock = lock.with_context(|| format!("cannot access data directory {shown}"))?;
+        hold(&lock).with_context(|| format!("cannot lock data directory {shown}"))?;
         let member = path.join("member");
         make_private(&member).with_context(|| format!("cannot access {}", member.display()))?;
         Ok(DataDir { member, _lock: lock })
@@ -115,10 +117,9 @@ fn make_private(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn lock(path: &Path) -> Result<File> {
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+fn hold(lock: &File) -> Result<()> {
+    match lock.try_lock() {
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => bail!("it is in use by another process"),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
