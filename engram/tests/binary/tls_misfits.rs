@@ -34,6 +34,14 @@ impl Both {
         Both { peers: peers.to_owned(), ports, log, _processes: [a, b] }
     }
 
+    /// A put: the code, and all that was said.
+    async fn ask(&self, port: u16, ca: &Path, client: Option<&Files>) -> (i32, String) {
+        let line = client_flags(ca, client);
+        let line =
+            format!("--endpoints https://127.0.0.1:{port} {line} --command-timeout 3s put a b");
+        etcdctl_told(&self.peers, line).await
+    }
+
     /// A put of both: the same code, and the same reason; that reason.
     async fn put(&self, what: &str, ca: &Path, client: Option<&Files>, code: i32) -> String {
         let line = client_flags(ca, client);
@@ -114,11 +122,10 @@ async fn clients_with_certificates_that_do_not_fit_are_met_as_by_etcd() {
         ("without a name", &nameless, 0),
         ("for another host", &elsewhere, 0),
     ];
-    for (what, client, code) in rows {
-        both.put(what, &ca.file(), Some(client), code).await;
-    }
-    let strange = other.sign("strange", &usual);
-    both.put("of a CA to come", &ca.file(), Some(&strange), 1).await;
+    let (cacert, strange) = (ca.file(), other.sign("strange", &usual));
+    let rows = rows.into_iter().chain([("of a CA to come", &strange, 1)]);
+    let puts = rows.map(|(what, client, code)| both.put(what, &cacert, Some(client), code));
+    futures::future::join_all(puts).await;
     // Half an exchange changes nothing, on either.
     let good = ca.sign("good", &usual);
     std::fs::write(&trusted, b"-----BEGIN CERT").expect("written");

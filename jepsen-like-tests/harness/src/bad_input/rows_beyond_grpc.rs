@@ -16,6 +16,7 @@ const ENGINES: &str = "store/rocks/tests/engine_rocks.rs";
 const PAGES: &str = "store/bbolt/tests/damaged.rs";
 const CONFIG: &str = "engram/tests/binary/config.rs";
 const TLS: &str = "engram/tests/binary/tls.rs";
+const MISFITS: &str = "engram/tests/binary/tls_misfits.rs";
 const SAME_OBJECT: &str = "the object it was aimed at, its resourceVersion";
 const NO_DATA: &str = "no data directory is made or changed";
 
@@ -192,8 +193,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         49,
-        "keys of other certificates, CAs exchanged; certificates past their end or for other names",
-        "etcd's text, code 1; etcd's refusal in the handshake",
+        "keys of other certificates, or that everybody may read; CAs exchanged, also under a member that runs; certificates past their end, before their time, without a name or for another",
+        "etcd's text, code 1; etcd's refusal in the handshake; a warning where the member's own do not fit",
         NO_DATA,
         &[
             Suite("a key of another certificate"),
@@ -202,6 +203,12 @@ pub(super) const ROWS: &[Row] = &[
             Test(TLS, "tls_that_cannot_work_stops_the_start_with_a_reason"),
             Test(TLS, "who_is_let_in_and_what_the_others_hear_is_as_with_etcd"),
             Test(TLS, "a_stranger_among_peers_is_rejected_with_etcds_line"),
+            Test(
+                MISFITS,
+                "members_with_certificates_that_do_not_fit_start_and_are_refused_as_etcd_is",
+            ),
+            Test(MISFITS, "clients_with_certificates_that_do_not_fit_are_met_as_by_etcd"),
+            Test(MISFITS, "keys_that_everybody_may_read_are_warned_about_and_taken_as_by_etcd"),
         ],
     ),
     row(
