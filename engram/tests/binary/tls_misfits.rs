@@ -44,13 +44,8 @@ impl Both {
 
     /// A put of both: the same code, and the same reason; that reason.
     async fn put(&self, what: &str, ca: &Path, client: Option<&Files>, code: i32) -> String {
-        let line = client_flags(ca, client);
-        let ask = |port: u16| {
-            let line =
-                format!("--endpoints https://127.0.0.1:{port} {line} --command-timeout 3s put a b");
-            etcdctl_told(&self.peers, line)
-        };
-        let (ours, theirs) = tokio::join!(ask(self.ports[0]), ask(self.ports[1]));
+        let [ours, theirs] = self.ports.map(|port| self.ask(port, ca, client));
+        let (ours, theirs) = tokio::join!(ours, theirs);
         assert_eq!((ours.0, theirs.0), (code, code), "{what}: {ours:?} {theirs:?}");
         assert_eq!(reason(&ours.1), reason(&theirs.1), "{what}: {ours:?} {theirs:?}");
         ours.1
@@ -132,17 +127,15 @@ async fn clients_with_certificates_that_do_not_fit_are_met_as_by_etcd() {
     both.put("half an exchange", &ca.file(), Some(&good), 0).await;
     // Compat: etcd reads its CAs once, and we read them again: who was signed by the old one is out.
     std::fs::copy(other.file(), &trusted).expect("copied");
-    for (client, codes) in [(&strange, [0, 1]), (&good, [1, 0])] {
-        let line = client_flags(&ca.file(), Some(client));
-        let answers = both.ports.map(|port| {
-            let line =
-                format!("--endpoints https://127.0.0.1:{port} {line} --command-timeout 3s put a b");
-            etcdctl_told(&both.peers, line)
-        });
-        let answers = futures::future::join_all(answers).await;
-        let found = [answers[0].0, answers[1].0];
-        assert_eq!(found, codes, "{:?}: {answers:?}", client.cert);
-    }
+    let asks = [(&strange, [0, 1]), (&good, [1, 0])].map(|(client, codes)| {
+        let asked = both.ports.map(|port| both.ask(port, &cacert, Some(client)));
+        async move {
+            let answers = futures::future::join_all(asked).await;
+            let found = [answers[0].0, answers[1].0];
+            assert_eq!(found, codes, "{:?}: {answers:?}", client.cert);
+        }
+    });
+    futures::future::join_all(asks).await;
 }
 
 #[tokio::test]
