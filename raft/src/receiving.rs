@@ -61,8 +61,8 @@ impl Receiving {
     }
 
     /// Refuses a state that no history has in common with this member's: of a later term, and not
-    /// beyond what is committed here. The core would end on it. One that is merely older is nobody's
-    /// fault, and the core passes it over.
+    /// beyond what is committed here. The core would end on it. One that is merely older is
+    /// nobody's fault, and the core passes it over.
     pub(crate) fn check_last(&self, last: Option<RaftLogId>) -> Result<(), PeerError> {
         let committed =
             self.metrics.as_ref().and_then(|metrics| metrics.borrow_watched().local_committed);

@@ -14,8 +14,8 @@ use crate::log::RaftLog;
 use crate::types::vote;
 
 /// Holds the vote against the log's own entries and against the state. Whoever has an entry of a
-/// term has heard of its leader, so there must be a vote; and in that term, or one before it, nobody
-/// else may get one any more.
+/// term has heard of its leader, so there must be a vote; and in that term, or one before it,
+/// nobody else may get one any more.
 ///
 /// *Errors*: no vote is left, or none that its own entries could have come with: what this member
 /// promised is lost.

@@ -125,7 +125,7 @@ async fn clients_with_certificates_that_do_not_fit_are_met_as_by_etcd() {
     let good = ca.sign("good", &usual);
     std::fs::write(&trusted, b"-----BEGIN CERT").expect("written");
     both.put("half an exchange", &ca.file(), Some(&good), 0).await;
-    // Compat: etcd reads its CAs once, and we read them again: who was signed by the old one is out.
+    // Compat: etcd reads its CAs once, and we read them again: the old one's clients are out.
     std::fs::copy(other.file(), &trusted).expect("copied");
     let asks = [(&strange, [0, 1]), (&good, [1, 0])].map(|(client, codes)| {
         let asked = both.ports.map(|port| both.ask(port, &cacert, Some(client)));

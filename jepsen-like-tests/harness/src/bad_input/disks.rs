@@ -1,8 +1,8 @@
 //! Row 50 on a member that runs: its disk is full, takes no byte of the log, or fails a sync.
 //!
 //! The disk of the first three is one process's own: a few lines of C that are preloaded. The last
-//! is a file system of its own, full to the last block, seen by nobody else: it is skipped, and that
-//! is told, where mounting is not permitted.
+//! is a file system of its own, full to the last block, seen by nobody else: it is skipped, and
+//! that is told, where mounting is not permitted.
 //!
 //! Invariants: a write that met the failure is never acknowledged; the member ends with one line
 //! that names the file and the cause; no sync is tried again; with room again everything that was

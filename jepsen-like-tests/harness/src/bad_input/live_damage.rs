@@ -1,8 +1,8 @@
 //! Row 56 on a member that runs: bits of the state's tables are turned while it reads, compacts,
 //! defragments and makes snapshots, all at once.
 //!
-//! Invariants: every answer is the right one or an error, also in a snapshot, which is whole or does
-//! not come to its end; the member lives, or ends with one clear line; a restart on what is left
+//! Invariants: every answer is the right one or an error, also in a snapshot, which is whole or
+//! does not come to its end; the member lives, or ends with one clear line; a restart on what is left
 //! serves every pair, or nothing.
 //!
 //! Must not know: what a table's bytes mean.

@@ -113,7 +113,8 @@ impl Place {
             .replace("{peer}", &format!("http://127.0.0.1:{}", self.ports[1]))
     }
 
-    /// What keeps a server from writing where it must not: also one of root, who may write anywhere.
+    /// What keeps a server from writing where it must not: also one of root, who may write
+    /// anywhere.
     fn confined(&self, prepared: Prepared) -> Command {
         let data = self.folder.join("data").display().to_string();
         match prepared {
