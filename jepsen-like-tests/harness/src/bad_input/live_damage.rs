@@ -2,8 +2,8 @@
 //! defragments and makes snapshots, all at once.
 //!
 //! Invariants: every answer is the right one or an error, also in a snapshot, which is whole or
-//! does not come to its end; the member lives, or ends with one clear line; a restart on what is left
-//! serves every pair, or nothing.
+//! does not come to its end; the member lives, or ends with one clear line; a restart on what is
+//! left serves every pair, or nothing.
 //!
 //! Must not know: what a table's bytes mean.
 

@@ -105,9 +105,6 @@ pub async fn run(programs: &Programs, folder: &Path, plan: &Plan) -> Result<Outc
             "services": services_part(programs, &place("services"), plan, &mut outcome);
             "tokens": tokens::run(programs, &place("tokens"), &mut outcome);
             "peers": peers::run(programs, &place("peers"), &mut outcome);
-            "states from peers": peer_states::run(programs, &place("states"), &mut outcome);
-            "disks": disks::run(programs, &place("disks"), &mut outcome);
-            "live damage": live_damage::run(programs, &place("live"), plan, &mut outcome);
         }
     };
     let other = async {
@@ -115,6 +112,9 @@ pub async fn run(programs: &Programs, folder: &Path, plan: &Plan) -> Result<Outc
             "start": start::run(programs, &place("start"), &mut outcome);
             "data": data_files::run(programs, &place("data"), plan, &mut outcome);
             "snapshots": snapshot_files::run(programs, &place("files"), plan, &mut outcome);
+            "states from peers": peer_states::run(programs, &place("states"), &mut outcome);
+            "disks": disks::run(programs, &place("disks"), &mut outcome);
+            "live damage": live_damage::run(programs, &place("live"), plan, &mut outcome);
             "clock": clock::run(programs, &place("clock"), &mut outcome);
             "sockets": sockets::run(programs, &place("sockets"), plan, &mut outcome);
         }
