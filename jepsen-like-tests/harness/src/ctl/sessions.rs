@@ -1,5 +1,5 @@
-//! `engram ctl` for longer than its token lives: locks, elections, renewals and watches at servers
-//! that forget a token after two seconds.
+//! `engram ctl` for longer than its token lives: locks, elections, renewals, watches and mirrors at
+//! servers that forget a token after two seconds.
 //!
 //! Must not know: how a token is come by.
 
@@ -18,7 +18,7 @@ use crate::process::{self, Kind, Programs};
 const FORGETFUL: [&str; 2] = ["--auth-token-ttl", "2"];
 const IDLE: Duration = Duration::from_secs(5);
 /// How many there are.
-pub const COUNT: u64 = 4;
+pub const COUNT: u64 = 5;
 /// How long anything may take beyond that.
 const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -32,10 +32,15 @@ pub async fn run(programs: &Programs, folder: &Path, kind: Kind) -> Result<Vec<S
         // The role is made with authentication itself.
         let _ = ctl.words(words).output().await?;
     }
-    let (locked, led, renewed, watched) =
-        tokio::join!(lock(&ctl), election(&ctl), renewals(&ctl), watch(&ctl));
-    let named: [(&str, Result<()>); COUNT as usize] =
-        [("lock", locked), ("elect", led), ("lease keep-alive", renewed), ("watch", watched)];
+    let (locked, led, renewed, watched, mirrored) =
+        tokio::join!(lock(&ctl), election(&ctl), renewals(&ctl), watch(&ctl), mirror(&ctl));
+    let named: [(&str, Result<()>); COUNT as usize] = [
+        ("lock", locked),
+        ("elect", led),
+        ("lease keep-alive", renewed),
+        ("watch", watched),
+        ("make-mirror", mirrored),
+    ];
     let wrong = named.into_iter().filter_map(|(name, outcome)| {
         outcome.err().map(|error| format!("{name} with a token that ran out: {error:#}"))
     });
@@ -163,4 +168,24 @@ async fn write_on(ctl: &Ctl<'_>) -> Result<()> {
     loop {
         ctl.well(ctl.words("put w again")).await?;
     }
+}
+
+/// What is written at the source long after the last write is at the destination soon.
+async fn mirror(ctl: &Ctl<'_>) -> Result<()> {
+    let prefixes = "--prefix s/ --dest-prefix d/";
+    let user = "--dest-user root --dest-password secret";
+    let _mirror = ctl.open(&format!("make-mirror {prefixes} {user} {}", ctl.endpoint))?;
+    for (key, idle) in [("s/first", Duration::ZERO), ("s/later", IDLE)] {
+        pause(idle).await;
+        ctl.well(ctl.command(&["put", key, "value"])).await?;
+        let began = Instant::now();
+        let copy = key.replacen('s', "d", 1);
+        while ctl.well(ctl.command(&["get", &copy])).await?.is_empty() {
+            if began.elapsed() > DEADLINE {
+                bail!("{copy} does not come");
+            }
+            pause(process::POLL).await;
+        }
+    }
+    Ok(())
 }
