@@ -1,7 +1,7 @@
 //! Bad input: each case with its exact answer, on Engram and on the real etcd where it can be asked
 //! too, and with the state as it was before.
 //!
-//! [`rows`] is the list of the sixty cases: what each is answered with and which check proves it.
+//! `rows` is the list of the sixty cases: what each is answered with and which check proves it.
 //! `docs/compatibility/bad-input.md` is that list as a page.
 //!
 //! Invariants: what is expected is written down here; where the real etcd answers another way that

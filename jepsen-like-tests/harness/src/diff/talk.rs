@@ -1,10 +1,10 @@
 //! Draws whole turns: who asks which member for what, over every RPC there is.
 //!
 //! Requests on keys, leases and watches come from the [`Generator`]; the rest is drawn here and in
-//! [`people`].
+//! `people`.
 //!
 //! Invariants: the same seed, plan and answers give the same turns. Members are named by their
-//! numbers, see [`super::names`]. A conversation with authentication off never has a user `root`,
+//! numbers, see `super::names`. A conversation with authentication off never has a user `root`,
 //! so that nothing switches it on.
 //!
 //! Must not know: how turns are sent or compared.
