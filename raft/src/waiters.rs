@@ -8,8 +8,8 @@
 //! never fall along the log, so that once an entry of a later term is applied, a command that was
 //! not met never will be, and may be proposed again.
 //!
-//! Invariants: an id is answered at most once, and forgotten when its waiter goes away; nobody hears
-//! that a command was passed over while entries were applied that this member did not see.
+//! Invariants: an id is answered at most once, and forgotten when its waiter goes away; nobody
+//! hears that a command was passed over while entries were applied that this member did not see.
 //! Must not know: openraft, how a command reached the log.
 
 use std::collections::HashMap;

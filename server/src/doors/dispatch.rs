@@ -1,8 +1,8 @@
 //! One service for everything on the client port: gRPC by path, the rest by HTTP.
 //!
 //! The way of a request: read its timeout → find the RPC and its counts by one look-up of its path
-//! → check the metadata → note who asks → the generated service → count how it ended. What is no gRPC goes to
-//! the HTTP router.
+//! → check the metadata → note who asks → the generated service → count how it ended. What is no
+//! gRPC goes to the HTTP router.
 //! A path table of our own is used instead of a general router, because that one boxes each body
 //! twice more. Must not know: what any RPC does.
 
