@@ -10,6 +10,7 @@ mod kubernetes;
 mod listeners;
 mod pings;
 mod quorum;
+mod refused_calls;
 mod server;
 mod spans;
 mod storage;
