@@ -2,7 +2,7 @@
 //!
 //! The way of a request: read its timeout → find the RPC and its counts by one look-up of its path
 //! → check the metadata → note who asks → the generated service → count how it ended. What is no
-//! gRPC goes to the HTTP router.
+//! gRPC goes to the HTTP router, or is refused as `grpc_go` says.
 //! A path table of our own is used instead of a general router, because that one boxes each body
 //! twice more. Must not know: what any RPC does.
 
