@@ -6,12 +6,14 @@ use pb::request_op::Request as Operation;
 use pb::watch_request::RequestUnion;
 use proto::authpb::permission::Type;
 use proto::etcdserverpb as pb;
+use proto::v3electionpb::{CampaignRequest, LeaderRequest};
+use proto::v3lockpb::{LockRequest, UnlockRequest};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::auth::{As, FLAGS, add_user, auth, grant, login, switch_on};
-use crate::support::{Node, PATIENCE, one_with};
+use crate::support::{Node, PATIENCE, eventually, one_with};
 
 const DENIED: &str = "etcdserver: permission denied";
 
@@ -203,4 +205,39 @@ async fn a_watch_of_nobody_ends_when_users_are_asked_for() {
     node.kv().put(root.ask(put("r"))).await.expect("put");
     let end = watch.next().await;
     assert!(end.canceled && end.events.is_empty(), "{end:?}");
+}
+
+/// Compat: etcd waits for all callers of a member with one watch, and that has the token of whoever
+/// came first: with one that is taken back the others are refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_for_a_lock_goes_by_the_token_of_its_own_caller() {
+    let (node, root, ann) = guarded().await;
+    grant(&node, &root, ("ann", Type::Read, "elect/", "elect0")).await;
+    for id in [1, 2, 3] {
+        let request = root.ask(pb::LeaseGrantRequest { id, ttl: 600 });
+        node.lease().lease_grant(request).await.expect("granted");
+    }
+    let campaign = CampaignRequest { name: "elect".into(), lease: 1, value: "one".into() };
+    node.election().campaign(root.ask(campaign)).await.expect("nobody else leads");
+    let observe = ann.ask(LeaderRequest { name: "elect".into() });
+    let mut observer = node.election().observe(observe).await.expect("she may").into_inner();
+    observer.message().await.expect("no error").expect("who leads");
+
+    let lock = |lease| root.ask(LockRequest { name: "b/lock".into(), lease });
+    let held = node.lock().lock(lock(2)).await.expect("free").into_inner();
+    let request = pb::AuthUserDeleteRequest { name: "ann".into() };
+    auth(&node).user_delete(root.ask(request)).await.expect("deleted");
+    let waiting = tokio::spawn({
+        let (mut client, lock) = (node.lock(), lock(3));
+        async move { client.lock(lock).await }
+    });
+    eventually("a place behind the holder", || async {
+        let request = root.ask(range("b/lock/3"));
+        let answer = node.kv().range(request).await.expect("root may").into_inner();
+        (answer.count == 1).then_some(())
+    })
+    .await;
+    node.lock().unlock(root.ask(UnlockRequest { key: held.key })).await.expect("unlocked");
+    let next = waiting.await.expect("no panic").expect("its turn").into_inner();
+    assert_eq!(next.key, "b/lock/3");
 }
