@@ -188,3 +188,23 @@ fn refuse_next(jobs: &mpsc::Receiver<Job>, error: StorageError) {
         return;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_next_who_asks_hears_why_compacting_failed() {
+        let (sender, jobs) = mpsc::channel();
+        let failed = Arc::new(AtomicBool::new(false));
+        let task = ApplyTask::Thread(sender, Arc::clone(&failed));
+        task.compact_step().expect("nothing has failed");
+        failed.store(true, Ordering::Release);
+        task.compact_step().expect_err("whoever looks after the member hears of it");
+        std::thread::spawn(move || refuse_next(&jobs, StorageError::Injected("in a table")));
+        task.state().await.expect_err("there is no state to tell of");
+        let told = task.durable().await.expect_err("the reason").to_string();
+        assert_eq!(told, "injected fault: in a table");
+        task.durable().await.expect_err("told once; then there is nobody");
+    }
+}
