@@ -34,9 +34,11 @@ impl Own {
         let is = |words: &[&str]| line.words.iter().zip(words).all(|(word, other)| word == other);
         let measures = is(&["endpoint", "status"]) || is(&["endpoint", "health"]);
         let grants = is(&["lease", "grant"]);
+        let identifies = is(&["member"]);
         let lines = output.lines().map(|text| {
             let text = numbers(&self.without_names(&log_line(text)));
             let text = if grants { number_after(&text, "ID") } else { text };
+            let text = if identifies { borders(&text) } else { text };
             let words = text.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
             if measures { figures(&words) } else { words }
         });
@@ -111,6 +113,18 @@ fn between(text: &str, start: &str, end: &str, name: &str) -> String {
     format!("{}<{name}>{}", &text[..begin], &text[end..])
 }
 
+/// The borders of a table without their lengths: a column is as wide as its ids, and an id that
+/// begins with a zero is printed without it.
+fn borders(text: &str) -> String {
+    let mut shown = String::new();
+    for letter in text.chars() {
+        if letter != '─' || !shown.ends_with('─') {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
 /// Figures of a member's state: each number is `#`.
 fn figures(text: &str) -> String {
     let mut shown = String::new();
@@ -154,6 +168,8 @@ mod tests {
                 "8e9e05c52164694d, started, m0, http://127.0.0.1:2380, http://127.0.0.1:2379, false",
                 "<member>, started, m0, http://<peer>, http://<client>, false",
             ),
+            ("member list -w table", "┌────────┬──┐", "┌─┬─┐"),
+            ("user list -w table", "┌────────┬──┐", "┌────────┬──┐"),
             ("get a -w fields", "\"RaftTerm\" : 17", "\"RaftTerm\" : <n>"),
             (
                 "endpoint health",
