@@ -67,7 +67,8 @@ pub(super) async fn ask(
         answers.push(peer.read(call, reply).await?);
     }
     let refused = |refusal: &&str| answers[0].text.contains(*refusal);
-    if etcd_waits && REFUSED_WATCHES.iter().any(refused) {
+    // Whoever waits and may have it must have got it here.
+    if etcd_waits && answers[1].succeeded && REFUSED_WATCHES.iter().any(refused) {
         return Ok(None);
     }
     Ok(<[Answer; 2]>::try_from(answers).ok())

@@ -34,15 +34,28 @@ impl Own {
         let is = |words: &[&str]| line.words.iter().zip(words).all(|(word, other)| word == other);
         let measures = is(&["endpoint", "status"]) || is(&["endpoint", "health"]);
         let grants = is(&["lease", "grant"]);
-        let identifies = is(&["member"]);
+        let identifies = is(&["member", "list"]);
         let lines = output.lines().map(|text| {
             let text = numbers(&self.without_names(&log_line(text)));
             let text = if grants { number_after(&text, "ID") } else { text };
-            let text = if identifies { borders(&text) } else { text };
+            let text = if identifies { self.border(&text) } else { text };
             let words = text.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
             if measures { figures(&words) } else { words }
         });
         lines.collect()
+    }
+
+    /// The border of a table of members as if the id had all of its digits: one that begins with a
+    /// zero is printed without it.
+    fn border(&self, text: &str) -> String {
+        let first = border_of(format!("{:x}", self.member_id).len());
+        for corner in ['┌', '├', '└'] {
+            let end = text.strip_prefix(corner).and_then(|rest| rest.strip_prefix(&first));
+            if let Some(end) = end.filter(|end| !end.starts_with('─')) {
+                return format!("{corner}{}{end}", border_of(16));
+            }
+        }
+        text.to_owned()
     }
 
     fn without_names(&self, text: &str) -> String {
@@ -56,6 +69,11 @@ impl Own {
         }
         text
     }
+}
+
+/// The border of a column of ids, with a space on each side.
+fn border_of(digits: usize) -> String {
+    "─".repeat(digits + 2)
 }
 
 fn numbers(text: &str) -> String {
@@ -113,18 +131,6 @@ fn between(text: &str, start: &str, end: &str, name: &str) -> String {
     format!("{}<{name}>{}", &text[..begin], &text[end..])
 }
 
-/// The borders of a table without their lengths: a column is as wide as its ids, and an id that
-/// begins with a zero is printed without it.
-fn borders(text: &str) -> String {
-    let mut shown = String::new();
-    for letter in text.chars() {
-        if letter != '─' || !shown.ends_with('─') {
-            shown.push(letter);
-        }
-    }
-    shown
-}
-
 /// Figures of a member's state: each number is `#`.
 fn figures(text: &str) -> String {
     let mut shown = String::new();
@@ -168,8 +174,6 @@ mod tests {
                 "8e9e05c52164694d, started, m0, http://127.0.0.1:2380, http://127.0.0.1:2379, false",
                 "<member>, started, m0, http://<peer>, http://<client>, false",
             ),
-            ("member list -w table", "┌────────┬──┐", "┌─┬─┐"),
-            ("user list -w table", "┌────────┬──┐", "┌────────┬──┐"),
             ("get a -w fields", "\"RaftTerm\" : 17", "\"RaftTerm\" : <n>"),
             (
                 "endpoint health",
@@ -186,6 +190,23 @@ mod tests {
             ("lease grant 5 -w json", "{\"ID\":123,\"ttl\":5}", "{\"ID\":<n>,\"ttl\":5}"),
         ] {
             assert_eq!(own.comparable(&line(words), output), [shown], "{words}");
+        }
+    }
+
+    #[test]
+    fn the_border_of_a_shorter_id_is_made_longer_and_no_other() {
+        let own = |member_id| Own {
+            cluster_id: 1,
+            member_id,
+            client_url: "http://127.0.0.1:2379".to_owned(),
+            peer_url: "http://127.0.0.1:2380".to_owned(),
+        };
+        let (short, whole) = (own(0x0e9e_05c5_2164_694d), own(0x8e9e_05c5_2164_694d));
+        let row = |width: usize| format!("┌{}┬─────────┐", "─".repeat(width));
+        assert_eq!(short.border(&row(17)), row(18));
+        assert_eq!(whole.border(&row(18)), row(18));
+        for (own, width) in [(&short, 16), (&short, 18), (&whole, 17)] {
+            assert_eq!(own.border(&row(width)), row(width), "it is no border of that id");
         }
     }
 
