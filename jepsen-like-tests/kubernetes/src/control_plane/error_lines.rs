@@ -54,7 +54,7 @@ const CHANCE: [(&str, &str); 8] = [
 /// says it.
 ///
 /// kube-controller-manager: `SwapNodeControllerTaint` writes its error and returns `false`, and its
-/// caller writes that.
+/// caller writes that. With the real etcd, too: in 3 of 14 runs.
 const WITHOUT_REASON: (&str, [&str; 2]) = (
     "\"Failed to taint NoSchedule on node, requeue it\"",
     ["err=\"unable to taint ", "err=\"unable to remove "],
